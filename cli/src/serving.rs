@@ -218,9 +218,9 @@ impl Serving {
 	/// Stops serving. Everything stays in the store.
 	pub async fn close(self) {
 		if let State::Own { node, server } = self.state {
+			// First: whoever asked for something goes on by itself, as soon as the store can be had.
+			server.stop().await;
 			node.shutdown().await;
-			// Others may take over now.
-			drop(server);
 		}
 	}
 

@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 
-use common::{ALICE, Place, fails, json, stderr, stdout};
+use common::{ALICE, Place, documented, fails, json, stderr, stdout};
 use serde_json::json;
 
 #[test]
@@ -42,6 +42,8 @@ fn default_key_should_be_made_and_used_when_none_is_named() {
 		"there are no keys: `tessera account new` makes one"
 	);
 	let made = json(&place.run(["--json", "account", "new"]).success());
+	documented(&made);
+	documented(&json(&place.run(["--json", "account", "list"]).success()));
 	assert_eq!(made["name"], json!("default"));
 	assert_eq!(json(&place.run(["--json", "account", "show"]).success())["account"], made["account"]);
 }

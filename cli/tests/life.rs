@@ -9,7 +9,7 @@ mod common;
 use std::{fs, path::Path};
 
 use codec::Encode;
-use common::{PATIENCE, Place, fails, json};
+use common::{PATIENCE, Place, documented, fails, json};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tessera_client::{
@@ -203,6 +203,9 @@ async fn job_should_be_paid_once_and_its_outputs_be_fetched() {
 	}
 	let (code, lines, err) = running.end();
 	assert_eq!(code, Some(0), "{err}");
+	for line in &lines {
+		documented(&serde_json::from_str(line).expect("JSON"));
+	}
 	for (kind, number) in
 		[("prepared", 1), ("program_registered", 1), ("submitted", 1), ("fetched", 4), ("ended", 1)]
 	{
@@ -237,6 +240,23 @@ async fn job_should_be_paid_once_and_its_outputs_be_fetched() {
 	assert_eq!(present, expected.map(|(task, present)| (json!(task), json!(present))));
 	assert_eq!(fs::read(tenant.place.path("out/2/result.bin")).expect("an output"), outputs[2]);
 
+	for line in &lines {
+		documented(&serde_json::from_str(line).expect("JSON"));
+	}
+	let provider = provider.owner.to_string();
+	let reads: [&[&str]; 7] = [
+		&["market"],
+		&["job", "list"],
+		&["job", "show", prefix],
+		&["job", "quote"],
+		&["provider", "list"],
+		&["provider", "show", &provider],
+		&["program", "show"],
+	];
+	for args in reads {
+		documented(&json(&tenant.run(&[&["--json"], args].concat()).success()));
+	}
+
 	// Submitting again pays nothing.
 	let before = tenant.total();
 	let again = tenant.run(&submit).success();
@@ -252,6 +272,7 @@ async fn job_should_be_paid_once_and_its_outputs_be_fetched() {
 	tenant.run(&["job", "clean-up", prefix]).success();
 	fails(tenant.run(&["job", "show", &format!("{:?}", tenant.job)]), 3, &["the chain knows no job"]);
 	let balance = json(&tenant.run(&["--json", "account", "balance"]).success());
+	documented(&balance);
 	assert_eq!(balance["holds"].as_array().map(Vec::len), Some(1), "the program's deposit: {balance}");
 	tenant.run(&["program", "retire"]).success();
 	let balance = json(&tenant.run(&["--json", "account", "balance"]).success());

@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 
-use common::{Place, fails, json, stdout};
+use common::{Place, documented, fails, json, stdout};
 use serde_json::json;
 
 #[test]
@@ -15,6 +15,7 @@ fn example_should_be_admissible() {
 	let text = stdout(&place.run(["program", "check"]).success());
 	assert!(text.contains("admissible") && text.contains("64 x 1 x 1"), "{text}");
 	let shape = json(&place.run(["--json", "program", "check", "program.toml"]).success());
+	documented(&shape);
 	assert_eq!(shape["name"], json!("scale"));
 	assert_eq!(shape["buffers"][0], json!({ "name": "parameters", "role": "input", "kind": "uniform" }));
 	assert_eq!(shape["stages"][0]["workgroup_size"], json!([64, 1, 1]));
@@ -41,6 +42,7 @@ fn pack_should_give_the_same_bytes_and_id_every_time() {
 	let place = Place::with_examples();
 	let pack = |out: &str| json(&place.run(["--json", "program", "pack", "--out", out]).success());
 	let (first, second) = (pack("a.package"), pack("deep/b.package"));
+	documented(&first);
 	assert_eq!(first["program"], second["program"]);
 	let (a, b) = (fs::read(place.path("a.package")), fs::read(place.path("deep/b.package")));
 	let a = a.expect("a package");

@@ -72,7 +72,8 @@ pub fn node_binary() -> Result<PathBuf> {
 	}
 	let this = env::current_exe()?;
 	// target/<profile>/<program> or target/<profile>/deps/<test>.
-	let found = this.ancestors().skip(1).take(2).map(|folder| folder.join("tessera-node")).find(|p| p.is_file());
+	let found =
+		this.ancestors().skip(1).take(2).map(|folder| folder.join("tessera-node")).find(|p| p.is_file());
 	found.with_context(|| {
 		format!(
 			"there is no tessera-node beside {}: build it (cargo build -p tessera-node) or name one in {NODE_VARIABLE}",
@@ -90,7 +91,8 @@ impl DevNode {
 			None => arguments.push("--tmp".into()),
 		}
 		arguments.extend(["--rpc-port".into(), options.rpc_port.to_string().into()]);
-		let quiet = ["--listen-addr", "/ip4/127.0.0.1/tcp/0", "--no-prometheus", "--no-mdns", "--no-telemetry"];
+		let quiet =
+			["--listen-addr", "/ip4/127.0.0.1/tcp/0", "--no-prometheus", "--no-mdns", "--no-telemetry"];
 		arguments.extend(quiet.map(Into::into));
 		arguments.push("--disable-log-color".into());
 		arguments.extend(options.arguments.into_iter().map(Into::into));

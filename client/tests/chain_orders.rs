@@ -62,7 +62,8 @@ async fn task_should_go_from_open_to_claimed_by_a_workers_orders() {
 
 	// Two of the three can go through: the third task does not exist.
 	let tasks = vec![item(0, price), item(1, 0), item(2, 0)];
-	let accept = view.accept_order(&account(&owner), tasks, BLOCKS).await.unwrap().sign(&chain.genesis(), &worker);
+	let accept =
+		view.accept_order(&account(&owner), tasks, BLOCKS).await.unwrap().sign(&chain.genesis(), &worker);
 	let outcome = chain.submit_order(&accept, Level::Best).await.unwrap();
 	assert_eq!(outcome.fee, None, "orders are free");
 	let taken: Vec<u32> = outcome
@@ -73,7 +74,7 @@ async fn task_should_go_from_open_to_claimed_by_a_workers_orders() {
 				assert_eq!(*provider, account(&owner));
 				assert!(*paid >= price);
 				Some(*task)
-			},
+			}
 			_ => None,
 		})
 		.collect();
@@ -127,7 +128,8 @@ async fn task_should_go_from_open_to_claimed_by_a_workers_orders() {
 
 	// The other task is handed back, and is open for others.
 	let tasks = vec![HandBackItem { job, task: 1, attempt: 0, reason: HandBackReason::NoInputs }];
-	let order = view.hand_back_order(&account(&owner), tasks, BLOCKS).unwrap().sign(&chain.genesis(), &worker);
+	let order =
+		view.hand_back_order(&account(&owner), tasks, BLOCKS).unwrap().sign(&chain.genesis(), &worker);
 	chain.submit_order(&order, Level::Best).await.unwrap();
 	let task = chain.view(Level::Best).await.unwrap().task(job, 1).await.unwrap().expect("it is there");
 	assert_eq!((task.attempt, task.barred.as_slice()), (1, &[account(&owner)][..]));
@@ -135,7 +137,8 @@ async fn task_should_go_from_open_to_claimed_by_a_workers_orders() {
 	// All of that becomes final, in this order.
 	let mut seen = Vec::new();
 	while !seen.iter().any(is_hand_back) {
-		let block = soon("the events become final", finals.next()).await.expect("the stream goes on").unwrap();
+		let block =
+			soon("the events become final", finals.next()).await.expect("the stream goes on").unwrap();
 		assert!(block.finalized && !block.missed);
 		seen.extend(block.events.into_iter().filter(|event| event.job() == Some(job)));
 	}
@@ -172,7 +175,7 @@ async fn heartbeat_should_count_once_in_a_window() {
 			let refusal = error.refusal().expect("it is refused");
 			assert_eq!(refusal.order(), Some(OrderRefusal::HeartbeatCounted), "{error:?}");
 			assert_eq!(refusal.verdict(), Some(Verdict::AlreadyCounted));
-		},
+		}
 		// A window has begun in between.
 		Ok(_) => assert_ne!(again, order),
 	}
@@ -214,7 +217,8 @@ async fn order_should_be_refused_when_the_provider_lacks_something() {
 	beat(&chain, &owner, &worker).await;
 	let view = chain.view(Level::Best).await.unwrap();
 	let order = view.accept_order(&account(&owner), vec![item], BLOCKS).await.unwrap();
-	let error = refused(chain.submit_order(&order.clone().sign(&chain.genesis(), &stranger), Level::Best).await);
+	let error =
+		refused(chain.submit_order(&order.clone().sign(&chain.genesis(), &stranger), Level::Best).await);
 	assert_eq!(error.refusal(), Some(&Refusal::BadSignature), "{error:?}");
 	// A task twice.
 	let order = view.accept_order(&account(&owner), vec![item, item], BLOCKS).await.unwrap();

@@ -6,7 +6,9 @@ mod common;
 
 use common::{MILLI, chain, key, program, request, rich};
 use futures::{StreamExt, TryStreamExt};
-use tessera_client::chain::{AccountBalance, ChainError, H256, JobInfo, Level, OpenTask, ProviderInfo, TaskInfo, calls};
+use tessera_client::chain::{
+	AccountBalance, ChainError, H256, JobInfo, Level, OpenTask, ProviderInfo, TaskInfo, calls,
+};
 use tessera_primitives::{TESS, api::MarketSummary};
 
 #[tokio::test]

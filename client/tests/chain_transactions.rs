@@ -4,13 +4,16 @@
 
 mod common;
 
-use common::{BUFFER_BYTES, MILLI, account, chain, connect, funded, key, program, refused, request, rich, spendable, submit_job};
+use common::{
+	BUFFER_BYTES, MILLI, account, chain, connect, funded, key, program, refused, request, rich, spendable,
+	submit_job,
+};
 use futures::{TryStreamExt, future::join_all};
 use std::collections::BTreeSet;
 use tessera_client::{
 	chain::{
-		AccountId, Chain, ChainError, H256, HoldKind, JobInfo, JobsEvent, Level, MarketEvent, Refusal, TaskInfo,
-		TaskState, calls,
+		AccountId, Chain, ChainError, H256, HoldKind, JobInfo, JobsEvent, Level, MarketEvent, Refusal,
+		TaskInfo, TaskState, calls,
 	},
 	testing::shared_dev_node,
 };
@@ -23,7 +26,9 @@ async fn job_should_be_found_when_it_was_submitted() {
 	let (job, outcome) = submit_job(&chain, &tenant, "found", 3).await;
 
 	let submitted = outcome.events.iter().find_map(|event| match event {
-		MarketEvent::Jobs(JobsEvent::JobSubmitted { job, tasks, escrow, .. }) => Some((*job, *tasks, *escrow)),
+		MarketEvent::Jobs(JobsEvent::JobSubmitted { job, tasks, escrow, .. }) => {
+			Some((*job, *tasks, *escrow))
+		}
 		_ => None,
 	});
 	assert_eq!(submitted, Some((job, 3, 150 * MILLI)), "{outcome:?}");
@@ -75,7 +80,8 @@ async fn transactions_should_all_be_included_once_when_sent_at_once() {
 		tokio::spawn(async move { chain.submit(&call, &sender, Level::Best).await })
 	};
 	let outcomes = join_all((0..COUNT).map(send)).await;
-	let outcomes: Vec<_> = outcomes.into_iter().map(|outcome| outcome.unwrap().expect("each is included")).collect();
+	let outcomes: Vec<_> =
+		outcomes.into_iter().map(|outcome| outcome.unwrap().expect("each is included")).collect();
 
 	let hashes: BTreeSet<_> = outcomes.iter().map(|outcome| outcome.hash).collect();
 	let places: BTreeSet<_> = outcomes.iter().map(|outcome| (outcome.block, outcome.index)).collect();
@@ -140,7 +146,10 @@ async fn error_should_say_what_the_account_has_when_it_cannot_pay() {
 	let poor = key("Poor/nothing");
 	let call = calls::transfer(&rich("Alice").account(), TESS);
 	let error = refused(chain.submit(&call, &poor, Level::Best).await);
-	assert!(matches!(&error, ChainError::Refused { refusal: Refusal::CannotPayFee(Some(_)), .. }), "{error:?}");
+	assert!(
+		matches!(&error, ChainError::Refused { refusal: Refusal::CannotPayFee(Some(_)), .. }),
+		"{error:?}"
+	);
 	let text = error.to_string();
 	assert!(text.contains(&poor.account().to_string()) && text.contains("send TESS"), "{text}");
 
@@ -155,7 +164,9 @@ async fn error_should_say_what_the_account_has_when_it_cannot_pay() {
 	assert!(text.contains("free balance") && text.contains("can spend") && text.contains("TESS"), "{text}");
 
 	// The fee, but not the amount.
-	let error = refused(chain.submit(&calls::transfer(&rich("Alice").account(), 10 * TESS), &poor, Level::Best).await);
+	let error = refused(
+		chain.submit(&calls::transfer(&rich("Alice").account(), 10 * TESS), &poor, Level::Best).await,
+	);
 	assert!(error.failure_name().is_some_and(|name| name.starts_with("Token.")), "{error:?}");
 	assert!(error.to_string().contains("can spend"), "{error}");
 }
@@ -184,7 +195,8 @@ async fn batch_should_do_all_or_nothing() {
 	let receiver = key("Receiver/batch").account();
 	let good = vec![calls::transfer(&receiver, TESS), calls::register_program(&program("batch"))];
 	let outcome = chain.submit(&calls::all(good), &sender, Level::Best).await.unwrap();
-	let registered = |event: &MarketEvent| matches!(event, MarketEvent::Jobs(JobsEvent::ProgramRegistered { .. }));
+	let registered =
+		|event: &MarketEvent| matches!(event, MarketEvent::Jobs(JobsEvent::ProgramRegistered { .. }));
 	assert!(outcome.events.iter().any(registered), "{outcome:?}");
 	assert_eq!(spendable(&chain, &receiver).await, TESS - MILLI);
 

@@ -12,14 +12,14 @@ use alloc::vec::Vec;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use frame_support::BoundedVec;
 use scale_info::TypeInfo;
-use sp_core::H256;
 #[cfg(feature = "std")]
 use serde::{Deserialize, Serialize};
+use sp_core::H256;
 
 use crate::{
 	limits::{
-		MAX_BUFFER_BYTES, MAX_INLINE_BYTES, MAX_SPEC_BYTES, MAX_TASKS, MAX_WORKGROUPS, MAX_WORKGROUPS_PER_DIMENSION,
-		MaxBuffers, MaxStages,
+		MAX_BUFFER_BYTES, MAX_INLINE_BYTES, MAX_SPEC_BYTES, MAX_TASKS, MAX_WORKGROUPS,
+		MAX_WORKGROUPS_PER_DIMENSION, MaxBuffers, MaxStages,
 	},
 	program::{BufferRole, ProgramManifest},
 	provider::{Needs, Requirements},
@@ -71,7 +71,9 @@ pub struct JobRequest {
 
 /// Why a request does not fit its program or the limits. Money and time are checked by the pallet, which knows the
 /// policy.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub enum RequestError {
 	/// Zero tasks, or more than [`MAX_TASKS`].
 	TaskCount,
@@ -136,13 +138,16 @@ impl JobRequest {
 
 	/// Bytes of all output buffers of a task: what a claim must state.
 	pub fn output_bytes(&self, manifest: &ProgramManifest) -> u64 {
-		let outputs = self.buffers.iter().zip(&manifest.buffers).filter(|(_, b)| b.role == BufferRole::Output);
+		let outputs =
+			self.buffers.iter().zip(&manifest.buffers).filter(|(_, b)| b.role == BufferRole::Output);
 		outputs.fold(0u64, |all, (bytes, _)| all.saturating_add(*bytes))
 	}
 }
 
 /// Why a task ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 #[cfg_attr(feature = "std", derive(Serialize, Deserialize), serde(rename_all = "snake_case"))]
 pub enum EndReason {
 	/// The provider was paid.
@@ -163,7 +168,9 @@ pub enum EndReason {
 }
 
 /// Why a provider hands a task back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 #[cfg_attr(feature = "std", derive(Serialize, Deserialize), serde(rename_all = "snake_case"))]
 pub enum HandBackReason {
 	/// The program or inputs could not be fetched, or are not what the job says. Only within the fetch window.
@@ -314,13 +321,13 @@ impl core::fmt::Display for SpecError {
 			Self::Undecodable => write!(f, "the blob is not a job specification"),
 			Self::UnknownVersion(v) => {
 				write!(f, "job specification version {v} is unknown; this software knows {SPEC_VERSION}")
-			},
+			}
 			Self::TaskCount { found } => {
 				write!(f, "the job specification lists {found} tasks, the job has another number")
-			},
+			}
 			Self::Inputs { task, slot } => {
 				write!(f, "task {task}: buffer {slot} is missing, given twice or not an input")
-			},
+			}
 			Self::Length { task, slot, bytes } => write!(
 				f,
 				"task {task}: the input of buffer {slot} has {bytes} bytes, which is not the buffer's length (or, inline, more than {MAX_INLINE_BYTES})"
@@ -334,7 +341,11 @@ impl std::error::Error for SpecError {}
 
 impl JobSpec {
 	/// Decodes a specification fetched from somebody else and checks it against the job and its program.
-	pub fn decode_checked(bytes: &[u8], request: &JobRequest, manifest: &ProgramManifest) -> Result<Self, SpecError> {
+	pub fn decode_checked(
+		bytes: &[u8],
+		request: &JobRequest,
+		manifest: &ProgramManifest,
+	) -> Result<Self, SpecError> {
 		let mut input = bytes;
 		let spec = Self::decode(&mut input).map_err(|_| SpecError::Undecodable)?;
 		if !input.is_empty() {
@@ -353,7 +364,8 @@ impl JobSpec {
 			return Err(SpecError::TaskCount { found: self.tasks.len() });
 		}
 		for (task, index) in self.tasks.iter().zip(0u32..) {
-			let mut missing: Vec<bool> = manifest.buffers.iter().map(|b| b.role == BufferRole::Input).collect();
+			let mut missing: Vec<bool> =
+				manifest.buffers.iter().map(|b| b.role == BufferRole::Input).collect();
 			let shared = self.shared.iter().map(|(slot, blob)| (*slot, TaskInput::Blob(*blob)));
 			for (slot, input) in shared.chain(task.inputs.iter().cloned()) {
 				let place = usize::from(slot);

@@ -55,7 +55,9 @@ pub struct AcceptOrder<AccountId, BlockNumber> {
 }
 
 /// One task to take.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct AcceptItem {
 	/// The job.
 	pub job: JobId,
@@ -79,7 +81,9 @@ pub struct ClaimOrder<AccountId, BlockNumber> {
 }
 
 /// One task's claim.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct ClaimItem {
 	/// The job.
 	pub job: JobId,
@@ -105,7 +109,9 @@ pub struct HandBackOrder<AccountId, BlockNumber> {
 }
 
 /// One task to hand back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct HandBackItem {
 	/// The job.
 	pub job: JobId,

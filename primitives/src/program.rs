@@ -22,7 +22,9 @@ use crate::{
 pub const PACKAGE_VERSION: u8 = 1;
 
 /// What a buffer is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 #[cfg_attr(feature = "std", derive(Serialize, Deserialize), serde(rename_all = "snake_case"))]
 pub enum BufferRole {
 	/// Filled from a blob (or inline bytes) of the job; no stage may write it.
@@ -52,7 +54,9 @@ pub enum BufferKind {
 }
 
 /// How a stage uses a buffer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 #[cfg_attr(feature = "std", derive(Serialize, Deserialize), serde(rename_all = "snake_case"))]
 pub enum Access {
 	/// `read`, and the only access to a uniform.
@@ -75,7 +79,9 @@ pub struct BufferDecl {
 }
 
 /// A binding of a stage to a buffer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct BindingDecl {
 	/// `@group` in WGSL: 0 to 3.
 	pub group: u8,
@@ -110,7 +116,9 @@ pub struct ProgramManifest {
 }
 
 /// Why a manifest is refused. The numbers are indices into the manifest's lists.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub enum ManifestError {
 	/// There is no stage.
 	NoStages,
@@ -172,27 +180,34 @@ impl core::fmt::Display for ManifestError {
 	fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
 		match self {
 			Self::NoStages => write!(f, "the program has no stage: add a [[stages]] table"),
-			Self::NoOutputs => write!(f, "the program has no output buffer: give one buffer the role \"output\""),
-			Self::BadName => write!(f, "a buffer, stage or entry point has an empty, non-UTF-8 or repeated name"),
+			Self::NoOutputs => {
+				write!(f, "the program has no output buffer: give one buffer the role \"output\"")
+			}
+			Self::BadName => {
+				write!(f, "a buffer, stage or entry point has an empty, non-UTF-8 or repeated name")
+			}
 			Self::UniformNotInput { buffer } => {
 				write!(f, "buffer {buffer} is a uniform but not an input: uniforms are inputs")
-			},
+			}
 			Self::NoBindings { stage } => write!(f, "stage {stage} binds no buffer"),
 			Self::UnknownBuffer { stage, buffer } => {
 				write!(f, "stage {stage} binds buffer {buffer}, which the program does not declare")
-			},
+			}
 			Self::BadGroup { stage, group } => {
 				write!(f, "stage {stage} uses @group({group}): groups go from 0 to 3")
-			},
+			}
 			Self::DuplicateBinding { stage, binding } => {
 				write!(f, "stage {stage} declares @binding({binding}) or its buffer twice")
-			},
+			}
 			Self::WritesInput { stage, buffer } => {
-				write!(f, "stage {stage} has read_write access to input buffer {buffer}: inputs are read only")
-			},
+				write!(
+					f,
+					"stage {stage} has read_write access to input buffer {buffer}: inputs are read only"
+				)
+			}
 			Self::UnwrittenOutput { buffer } => {
 				write!(f, "no stage has read_write access to output buffer {buffer}")
-			},
+			}
 			Self::UnusedBuffer { buffer } => write!(f, "no stage binds buffer {buffer}: remove it"),
 		}
 	}
@@ -320,8 +335,10 @@ impl core::fmt::Display for PackageError {
 		match self {
 			Self::TooLong { bytes } => {
 				write!(f, "the program package has {bytes} bytes; at most {MAX_PACKAGE_BYTES} are allowed")
-			},
-			Self::Undecodable => write!(f, "the bytes are not a program package: pack it again with `tessera program pack`"),
+			}
+			Self::Undecodable => {
+				write!(f, "the bytes are not a program package: pack it again with `tessera program pack`")
+			}
 			Self::UnknownVersion { version } => write!(
 				f,
 				"package version {version} is unknown; this software knows version {PACKAGE_VERSION}: update it or pack the program again"
@@ -329,7 +346,7 @@ impl core::fmt::Display for PackageError {
 			Self::Manifest(e) => write!(f, "{e}"),
 			Self::BadModule { module } => {
 				write!(f, "WGSL module {module} is missing, unused or not UTF-8")
-			},
+			}
 		}
 	}
 }

@@ -19,7 +19,18 @@ pub type WorkerKey = sp_core::sr25519::Public;
 
 /// Class of an adapter: the limit buckets of wgpu 30 (`wgpu_core::limits`), named as there.
 #[derive(
-	Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	PartialOrd,
+	Ord,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
 )]
 #[cfg_attr(feature = "std", derive(Serialize, Deserialize), serde(rename_all = "kebab-case"))]
 pub enum AdapterClass {
@@ -133,7 +144,9 @@ impl Features {
 }
 
 /// One GPU of a provider.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct Adapter {
 	/// Its class.
 	pub class: AdapterClass,
@@ -159,7 +172,9 @@ pub struct Profile {
 }
 
 /// Why a profile is refused.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub enum ProfileError {
 	/// The region is not an assigned ISO 3166-1 alpha-2 code.
 	UnknownRegion,
@@ -204,7 +219,9 @@ impl EndpointInfo {
 }
 
 /// What a job requires of a provider. Empty means: anything.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, PartialEq, Eq, Debug, Default, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct Requirements {
 	/// One of these regions; empty: any.
 	pub regions: BoundedVec<Region, MaxRegions>,
@@ -252,7 +269,9 @@ impl Needs {
 }
 
 /// Why a provider may not take a task.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 #[cfg_attr(feature = "std", derive(Serialize, Deserialize), serde(rename_all = "snake_case"))]
 pub enum Ineligible {
 	/// Not a provider.
@@ -270,7 +289,9 @@ pub enum Ineligible {
 }
 
 /// Whether a provider takes work.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 #[cfg_attr(feature = "std", derive(Serialize, Deserialize), serde(rename_all = "snake_case"))]
 pub enum Availability {
 	/// Heartbeats arrive.
@@ -282,7 +303,9 @@ pub enum Availability {
 }
 
 /// A part of a bond on its way out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct UnbondingChunk {
 	/// Amount, planck.
 	pub amount: Balance,

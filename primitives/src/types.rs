@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use frame_support::BoundedVec;
 use scale_info::TypeInfo;
-use sp_core::H256;
 #[cfg(feature = "std")]
 use serde::{Deserialize, Serialize};
+use sp_core::H256;
 
 use crate::limits::{MaxAddress, MaxAddresses};
 
@@ -40,7 +40,9 @@ pub fn job_id<AccountId: Encode>(tenant: &AccountId, client_id: &H256) -> JobId 
 }
 
 /// A blob outside the chain: the BLAKE3 hash under which anyone may fetch and verify it, and its length in bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 #[cfg_attr(feature = "std", derive(Serialize, Deserialize))]
 pub struct BlobRef {
 	/// BLAKE3 hash of the bytes.
@@ -76,16 +78,24 @@ pub struct EndpointInfo {
 impl EndpointInfo {
 	/// The addresses as text; those that are not UTF-8 are left out.
 	pub fn addresses_text(&self) -> Vec<alloc::string::String> {
-		self.addresses
-			.iter()
-			.filter_map(|a| core::str::from_utf8(a).ok().map(Into::into))
-			.collect()
+		self.addresses.iter().filter_map(|a| core::str::from_utf8(a).ok().map(Into::into)).collect()
 	}
 }
 
 /// A country as an ISO 3166-1 alpha-2 code in capitals, for example `DE`.
 #[derive(
-	Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	PartialOrd,
+	Ord,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
 )]
 pub struct Region(pub [u8; 2]);
 

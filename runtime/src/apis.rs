@@ -3,8 +3,8 @@
 //! What nodes, wallets and dApps can ask of the runtime.
 
 use crate::{
-	AccountId, Babe, Balance, Block, Executive, Grandpa, Historical, InherentDataExt, Jobs, Nonce,
-	Providers, Runtime, RuntimeCall, RuntimeGenesisConfig, SessionKeys, System, TransactionPayment, VERSION,
+	AccountId, Babe, Balance, Block, Executive, Grandpa, Historical, InherentDataExt, Jobs, Nonce, Providers,
+	Runtime, RuntimeCall, RuntimeGenesisConfig, SessionKeys, System, TransactionPayment, VERSION,
 	genesis_config_presets, pacing, params,
 };
 use alloc::vec::Vec;
@@ -26,9 +26,7 @@ use sp_session::OpaqueGeneratedSessionKeys;
 use sp_version::RuntimeVersion;
 use tessera_primitives::{
 	JobId, ProgramId, TaskId, TaskIndex,
-	api::{
-		Clock, JobInfo, MarketSummary, OpenTasksPage, ProviderInfo, Quote, QuoteError, TaskInfo,
-	},
+	api::{Clock, JobInfo, MarketSummary, OpenTasksPage, ProviderInfo, Quote, QuoteError, TaskInfo},
 	job::JobRequest,
 	program::ProgramManifest,
 };

@@ -5,8 +5,8 @@
 use crate::{AllPalletsWithSystem, Babe, Grandpa, Historical, Runtime, RuntimeCall, System, *};
 use alloc::{string::String, vec::Vec};
 use frame_benchmarking::{
-	BenchmarkBatch, BenchmarkConfig, BenchmarkList, Benchmarking, add_benchmark, baseline::Pallet as Baseline,
-	define_benchmarks, list_benchmark,
+	BenchmarkBatch, BenchmarkConfig, BenchmarkList, Benchmarking, add_benchmark,
+	baseline::Pallet as Baseline, define_benchmarks, list_benchmark,
 };
 use frame_support::traits::{StorageInfo, StorageInfoTrait, WhitelistedStorageKeys};
 use frame_system_benchmarking::{Pallet as SystemBench, extensions::Pallet as ExtensionsBench};

@@ -4,8 +4,9 @@
 //! well-known keys and sudo; no other preset exists, and a test proves that sudo has a key in none but these.
 
 use crate::{
-	AccountId, BABE_GENESIS_EPOCH_CONFIG, BabeConfig, Balance, BalancesConfig, PacingConfig, RuntimeGenesisConfig,
-	SessionConfig, SessionKeys, SudoConfig, ValidatorSetConfig, configs::money::TreasuryAccount, constants::*,
+	AccountId, BABE_GENESIS_EPOCH_CONFIG, BabeConfig, Balance, BalancesConfig, PacingConfig,
+	RuntimeGenesisConfig, SessionConfig, SessionKeys, SudoConfig, ValidatorSetConfig,
+	configs::money::TreasuryAccount, constants::*,
 };
 use alloc::{vec, vec::Vec};
 use frame_support::build_struct_json_patch;
@@ -68,10 +69,7 @@ fn development() -> serde_json::Value {
 /// Two validators at a production chain's pace, with shorter epochs.
 fn local_testnet() -> serde_json::Value {
 	genesis(
-		vec![
-			(Sr25519Keyring::Alice, Ed25519Keyring::Alice),
-			(Sr25519Keyring::Bob, Ed25519Keyring::Bob),
-		],
+		vec![(Sr25519Keyring::Alice, Ed25519Keyring::Alice), (Sr25519Keyring::Bob, Ed25519Keyring::Bob)],
 		well_known(),
 		Sr25519Keyring::Alice.to_account_id(),
 		Pace { slot_millis: SLOT_MILLIS, epoch_slots: 40 },

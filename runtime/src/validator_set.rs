@@ -46,7 +46,11 @@ pub mod pallet {
 	impl<T: Config> BuildGenesisConfig for GenesisConfig<T> {
 		fn build(&self) {
 			let distinct: BTreeSet<_> = self.validators.iter().collect();
-			assert_eq!(distinct.len(), self.validators.len(), "validatorSet.validators: an account stands there twice");
+			assert_eq!(
+				distinct.len(),
+				self.validators.len(),
+				"validatorSet.validators: an account stands there twice"
+			);
 			let validators = self
 				.validators
 				.clone()

@@ -142,19 +142,19 @@ async fn carry_out(command: Command) -> Result<(), Failure> {
 			daemon::run(settings, stop_signal()).await?;
 			tracing::info!("stopped");
 			Ok(())
-		},
+		}
 		Command::Register(args) => {
 			log("error");
 			register::register(args).await
-		},
+		}
 		Command::Status(args) => {
 			log("error");
 			status::status(args).await
-		},
+		}
 		Command::ExampleConfig => {
 			print!("{EXAMPLE}");
 			Ok(())
-		},
+		}
 		// Done before there was a runtime.
 		Command::Exec => Ok(()),
 	}
@@ -162,7 +162,8 @@ async fn carry_out(command: Command) -> Result<(), Failure> {
 
 fn log(default: &str) {
 	let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-	let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+	let log =
+		tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
 	// Colours are for terminals.
 	log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
 }
@@ -180,11 +181,11 @@ async fn stop_signal() {
 					_ = terminate.recv() => "SIGTERM",
 				};
 				tracing::info!("{name}: stopping; tasks that are not finished go on at the next start");
-			},
+			}
 			(Err(e), _) | (_, Err(e)) => {
 				tracing::warn!("signals cannot be handled ({e}): only kill -9 stops this worker");
 				std::future::pending::<()>().await;
-			},
+			}
 		}
 	}
 	#[cfg(not(unix))]
@@ -194,7 +195,7 @@ async fn stop_signal() {
 			Err(e) => {
 				tracing::warn!("Ctrl-C cannot be handled: {e}");
 				std::future::pending::<()>().await;
-			},
+			}
 		}
 	}
 }

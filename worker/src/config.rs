@@ -209,7 +209,7 @@ impl Settings {
 			Ok(text) => Self::parse(&text, &path, flags),
 			Err(e) if e.kind() == std::io::ErrorKind::NotFound && !must_exist => {
 				Self::merge(FileText::default(), Path::new("."), flags)
-			},
+			}
 			Err(source) => Err(ConfigError::Read { path, source }),
 		}
 	}
@@ -218,7 +218,9 @@ impl Settings {
 	pub fn parse(text: &str, path: &Path, flags: &Flags) -> Result<Self, ConfigError> {
 		let file = toml::from_str(text).map_err(|e| ConfigError::Content {
 			path: path.into(),
-			line: e.span().map_or(1, |span| 1 + text.as_bytes().iter().take(span.start).filter(|b| **b == b'\n').count()),
+			line: e.span().map_or(1, |span| {
+				1 + text.as_bytes().iter().take(span.start).filter(|b| **b == b'\n').count()
+			}),
 			message: e.message().trim_end().replace('\n', ", "),
 		})?;
 		Self::merge(file, path.parent().unwrap_or(Path::new(".")), flags)
@@ -227,13 +229,14 @@ impl Settings {
 	fn merge(file: FileText, folder: &Path, flags: &Flags) -> Result<Self, ConfigError> {
 		let (blobs, policy, tasks) = (file.blobs, file.policy, file.tasks);
 		let data_dir = flags.data_dir.clone().or(file.data_dir.map(|dir| folder.join(dir)));
-		let data_dir = match data_dir.or_else(|| dirs::data_local_dir().map(|dir| dir.join("tessera-worker"))) {
+		let data_dir = match data_dir.or_else(|| dirs::data_local_dir().map(|dir| dir.join("tessera-worker")))
+		{
 			Some(dir) => dir,
 			None => {
 				return Err(ConfigError::Value(
 					"there is no home directory to keep keys and journal in: give --data-dir".into(),
 				));
-			},
+			}
 		};
 		let defaults = (BlobSettings::default(), TaskSettings::default());
 		let listen = list(&flags.listen, blobs.listen).map_or(defaults.0.listen, |l| all(l, |a| a.0));
@@ -291,7 +294,10 @@ impl Settings {
 				allow_tenants: accounts(&flags.allow_tenant, policy.allow_tenants),
 				deny_tenants: accounts(&flags.deny_tenant, policy.deny_tenants),
 				max_buffer_bytes: flags.max_buffer_bytes.or(policy.max_buffer_bytes).map(|length| length.0),
-				max_input_bytes: flags.max_input_bytes.or(policy.max_input_bytes).map_or(4 << 30, |length| length.0),
+				max_input_bytes: flags
+					.max_input_bytes
+					.or(policy.max_input_bytes)
+					.map_or(4 << 30, |length| length.0),
 				margin_ticks,
 			},
 			tasks: TaskSettings {
@@ -485,7 +491,7 @@ fn relay_of(texts: &[String]) -> Result<Relay, String> {
 		urls => match urls.iter().find(|url| !url.starts_with("https://") && !url.starts_with("http://")) {
 			Some(wrong) => {
 				Err(format!("`{wrong}` is not a relay: write disabled, public, or https:// URLs of relays"))
-			},
+			}
 			None => Ok(Relay::Custom(urls.to_vec())),
 		},
 	}

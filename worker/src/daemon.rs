@@ -160,14 +160,14 @@ async fn connect(url: &str, reporter: &mut Reporter) -> Result<Chain, DaemonErro
 			Ok(chain) => return Ok(chain),
 			Err(error @ (ChainError::BadUrl { .. } | ChainError::NotTessera { .. })) => {
 				return Err(DaemonError::Chain(error));
-			},
+			}
 			Err(error) => {
 				tracing::warn!("{error}; the worker tries again in {pause:?}");
 				reporter.status.error = Some(error.to_string());
 				reporter.write();
 				tokio::time::sleep(pause).await;
 				pause = (pause * 2).min(CONNECT_PAUSES.1);
-			},
+			}
 		}
 	}
 }

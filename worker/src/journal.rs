@@ -228,12 +228,12 @@ impl Totals {
 				match (paid, entry.terms) {
 					(Some(paid), _) => self.earned = self.earned.saturating_add(paid),
 					(None, Some(terms)) => self.unseen = self.unseen.saturating_add(terms.price),
-					(None, None) => {},
+					(None, None) => {}
 				}
-			},
+			}
 			Stage::HandedBack { .. } => self.handed_back = self.handed_back.saturating_add(1),
 			Stage::Lost => self.lost = self.lost.saturating_add(1),
-			_ => {},
+			_ => {}
 		}
 	}
 }
@@ -304,10 +304,10 @@ impl Journal {
 				None => {
 					let owner = (FORMAT, genesis, provider).encode();
 					store.check(meta.insert("owner", owner.as_slice()))?;
-				},
+				}
 				Some((format, ..)) if format != FORMAT => {
 					return Err(JournalError::Format { path: path.into(), found: format });
-				},
+				}
 				Some((_, found, owner)) if (found, owner) != (genesis, provider) => {
 					return Err(JournalError::Foreign {
 						path: path.into(),
@@ -316,8 +316,8 @@ impl Journal {
 						wanted_provider: provider,
 						wanted_genesis: genesis,
 					});
-				},
-				Some(_) => {},
+				}
+				Some(_) => {}
 			}
 			store.check(begin.open_table(TASKS))?;
 		}
@@ -325,7 +325,8 @@ impl Journal {
 
 		let read = store.check(db.begin_read())?;
 		let meta = store.check(read.open_table(META))?;
-		let archived = store.check(meta.get("totals"))?.map(|value| store.decode(value.value())).transpose()?;
+		let archived =
+			store.check(meta.get("totals"))?.map(|value| store.decode(value.value())).transpose()?;
 		let block: Option<(BlockNumber, H256)> =
 			store.check(meta.get("block"))?.map(|value| store.decode(value.value())).transpose()?;
 		let tasks = store.check(read.open_table(TASKS))?;

@@ -94,13 +94,17 @@ impl fmt::Display for Skip {
 			Self::ProgramDenied => "the program is on the deny list (`deny_programs`)",
 			Self::ProgramNotAllowed => "the program is not on the allow list (`allow_programs`)",
 			Self::Region => "the job wants another region",
-			Self::Adapter => "the job needs another class of GPU, more memory or a feature that is not registered",
+			Self::Adapter => {
+				"the job needs another class of GPU, more memory or a feature that is not registered"
+			}
 			Self::LocalAdapter => "the GPU of this machine has less than what is registered: register again",
 			Self::BuffersTooLarge => "the buffers are larger than allowed (`max_buffer_bytes`)",
 			Self::InputsTooLarge => "the inputs are larger than allowed (`max_input_bytes`)",
 			Self::DeadlineTooShort => "there is less time than the margin needs (`margin_ticks`)",
 			Self::Barred => "this provider has failed the task before",
-			Self::Collateral => "the free bond does not cover the collateral: bond more, or wait for settlements",
+			Self::Collateral => {
+				"the free bond does not cover the collateral: bond more, or wait for settlements"
+			}
 			Self::Refused => "the chain refused it a moment ago",
 			Self::Busy => "the worker holds as many tasks as it may or can finish in time (`max`)",
 			Self::Unknown => "the job or its program could not be read",
@@ -130,7 +134,7 @@ impl Policy {
 			return Err(Skip::BuffersTooLarge);
 		}
 		match needs.check(&provider.profile) {
-			Ok(()) => {},
+			Ok(()) => {}
 			Err(Ineligible::Region) => return Err(Skip::Region),
 			Err(_) => return Err(Skip::Adapter),
 		}
@@ -155,7 +159,8 @@ impl Policy {
 
 /// Bytes of all inputs of a task.
 fn input_bytes(job: &JobInfo, manifest: &ProgramManifest) -> u64 {
-	let inputs = manifest.buffers.iter().zip(&job.request.buffers).filter(|(b, _)| b.role == BufferRole::Input);
+	let inputs =
+		manifest.buffers.iter().zip(&job.request.buffers).filter(|(b, _)| b.role == BufferRole::Input);
 	inputs.fold(0u64, |all, (_, bytes)| all.saturating_add(*bytes))
 }
 
@@ -205,7 +210,11 @@ pub fn expected(estimate: Option<Duration>, window: Duration) -> Duration {
 /// Chooses from the candidates what there is room for: the best paid first, among equals those that this provider
 /// ranks first, so that workers do not all reach for the same ones. A task is taken only when it will be finished in
 /// half of its time. Returns what was chosen, and why the others were not.
-pub fn choose(mut candidates: Vec<Candidate>, provider: &AccountId, mut room: Room) -> (Vec<Candidate>, Vec<Skip>) {
+pub fn choose(
+	mut candidates: Vec<Candidate>,
+	provider: &AccountId,
+	mut room: Room,
+) -> (Vec<Candidate>, Vec<Skip>) {
 	candidates.sort_by_cached_key(|c| (std::cmp::Reverse(c.price), rank(provider, &(c.key.job, c.key.task))));
 	let (mut chosen, mut skipped) = (Vec::new(), Vec::new());
 	for candidate in candidates {

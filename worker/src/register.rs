@@ -43,7 +43,9 @@ pub enum RegisterError {
 
 fn explain(error: &ProfileError) -> &'static str {
 	match error {
-		ProfileError::UnknownRegion => "the region is not an ISO 3166-1 country code in capitals: give --region DE, say",
+		ProfileError::UnknownRegion => {
+			"the region is not an ISO 3166-1 country code in capitals: give --region DE, say"
+		}
 		ProfileError::NoAdapters => "there is no GPU in it",
 		ProfileError::BadAdapter => "the GPU has no memory for buffers: see `max_buffer_bytes`",
 		ProfileError::BadAddress => "an address of the blob endpoint is empty or no text",
@@ -71,7 +73,8 @@ impl Wanted {
 		key: WorkerKey,
 		bond: Option<Balance>,
 	) -> Result<Self, RegisterError> {
-		let region = region.or(current.map(|provider| provider.profile.region)).ok_or(RegisterError::NoRegion)?;
+		let region =
+			region.or(current.map(|provider| provider.profile.region)).ok_or(RegisterError::NoRegion)?;
 		let mut adapters = adapters;
 		adapters.truncate(usize::try_from(MAX_ADAPTERS).unwrap_or(usize::MAX));
 		let adapters = adapters.try_into().unwrap_or_default();
@@ -126,12 +129,14 @@ impl fmt::Display for Step {
 					write!(f, " with a GPU of class {} and {memory} for buffers", adapter.class.name())?;
 				}
 				Ok(())
-			},
-			Self::Update { differs, .. } => write!(f, "published another profile: {} changed", differs.join(", ")),
+			}
+			Self::Update { differs, .. } => {
+				write!(f, "published another profile: {} changed", differs.join(", "))
+			}
 			Self::SetKey(key) => write!(f, "set the worker key 0x{}", hex::encode(key.0)),
 			Self::Bond { amount, total } => {
 				write!(f, "bonded {}: the bond is {} now", format_amount(*amount), format_amount(*total))
-			},
+			}
 		}
 	}
 }
@@ -151,8 +156,8 @@ pub fn plan(current: Option<&ProviderInfo>, wanted: &Wanted) -> Vec<Step> {
 			];
 			let differs = differs.into_iter().filter(|(differs, _)| *differs).map(|(_, name)| name).collect();
 			steps.push(Step::Update { profile: new.clone(), differs });
-		},
-		Some(_) => {},
+		}
+		Some(_) => {}
 	}
 	if current.and_then(|provider| provider.worker_key) != Some(wanted.key) {
 		steps.push(Step::SetKey(wanted.key));
@@ -221,7 +226,8 @@ mod tests {
 
 	fn wanted(current: Option<&ProviderInfo>, region: Option<&[u8; 2]>, bond: Option<Balance>) -> Wanted {
 		let adapters = vec![profile_adapter(&description(), None)];
-		Wanted::new(current, region.map(|r| Region(*r)), adapters, endpoint("1.2.3.4:5"), key(1), bond).unwrap()
+		Wanted::new(current, region.map(|r| Region(*r)), adapters, endpoint("1.2.3.4:5"), key(1), bond)
+			.unwrap()
 	}
 
 	fn provider(wanted: &Wanted) -> ProviderInfo {
@@ -269,7 +275,10 @@ mod tests {
 		assert!(new(None, vec![adapter], "a").contains("--region DE"));
 		assert!(new(Some(b"XX"), vec![adapter], "a").contains("--region"));
 		assert!(new(Some(b"DE"), vec![], "a").contains("no GPU"));
-		assert!(new(Some(b"DE"), vec![profile_adapter(&description(), Some(3))], "a").contains("max_buffer_bytes"));
+		assert!(
+			new(Some(b"DE"), vec![profile_adapter(&description(), Some(3))], "a")
+				.contains("max_buffer_bytes")
+		);
 		assert!(new(Some(b"DE"), vec![adapter], "").contains("address"));
 	}
 
@@ -284,11 +293,14 @@ mod tests {
 	fn plan_should_register_everything_when_the_account_is_new() {
 		let wanted = wanted(None, Some(b"DE"), Some(100 * TESS));
 		let steps = plan(None, &wanted);
-		assert_eq!(steps, [
-			Step::Register(wanted.profile.clone()),
-			Step::SetKey(key(1)),
-			Step::Bond { amount: 100 * TESS, total: 100 * TESS },
-		]);
+		assert_eq!(
+			steps,
+			[
+				Step::Register(wanted.profile.clone()),
+				Step::SetKey(key(1)),
+				Step::Bond { amount: 100 * TESS, total: 100 * TESS },
+			]
+		);
 		let texts: Vec<String> = steps.iter().map(ToString::to_string).collect();
 		assert_eq!(texts[0], "registered a provider in DE with a GPU of class n1 and 8 GiB for buffers");
 		assert!(texts[1].starts_with("set the worker key 0x0101"));
@@ -311,7 +323,10 @@ mod tests {
 			change(&mut provider);
 			plan(Some(&provider), &Wanted { bond: None, ..wanted.clone() })
 		};
-		assert_eq!(plan(Some(&provider(&wanted)), &wanted), [Step::Bond { amount: 2 * TESS, total: 12 * TESS }]);
+		assert_eq!(
+			plan(Some(&provider(&wanted)), &wanted),
+			[Step::Bond { amount: 2 * TESS, total: 12 * TESS }]
+		);
 		assert_eq!(with(|p| p.worker_key = None), [Step::SetKey(key(1))]);
 		assert_eq!(with(|p| p.worker_key = Some(key(2))), [Step::SetKey(key(1))]);
 		let differs = |change: fn(&mut ProviderInfo)| match with(change).as_slice() {

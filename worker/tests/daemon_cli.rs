@@ -51,7 +51,8 @@ impl Drop for Running {
 }
 
 fn status(data: &Path) -> Value {
-	let (code, stdout, stderr) = outcome(worker("status", data).args(["--json", "--provider", ALICE, "--url", &nobody()]));
+	let (code, stdout, stderr) =
+		outcome(worker("status", data).args(["--json", "--provider", ALICE, "--url", &nobody()]));
 	assert_eq!(code, Some(0), "{stderr}");
 	serde_json::from_str(&stdout).unwrap()
 }
@@ -148,9 +149,13 @@ fn status_should_say_what_to_do_when_there_is_no_worker() {
 	let (code, _, stderr) = outcome(&mut worker("status", data.path()));
 	assert_eq!(code, Some(3));
 	assert!(stderr.contains("tessera-worker register"), "{stderr}");
-	let (code, stdout, _) = outcome(worker("status", data.path()).args(["--provider", ALICE, "--url", &nobody()]));
+	let (code, stdout, _) =
+		outcome(worker("status", data.path()).args(["--provider", ALICE, "--url", &nobody()]));
 	assert_eq!(code, Some(0));
-	assert!(stdout.contains("start it with `tessera-worker run`") && stdout.contains("no node answers"), "{stdout}");
+	assert!(
+		stdout.contains("start it with `tessera-worker run`") && stdout.contains("no node answers"),
+		"{stdout}"
+	);
 }
 
 #[test]

@@ -60,7 +60,12 @@ struct Market {
 
 impl Market {
 	/// A job of `package` with these tasks. Nothing is served yet but the package and the specification.
-	async fn new(package: &[u8], buffers: &[u64], dispatch: [u32; 3], tasks: Vec<Vec<(u8, TaskInput)>>) -> Self {
+	async fn new(
+		package: &[u8],
+		buffers: &[u64],
+		dispatch: [u32; 3],
+		tasks: Vec<Vec<(u8, TaskInput)>>,
+	) -> Self {
 		let dir = tempfile::tempdir().unwrap();
 		let tenant = BlobNode::open(BlobConfig::local(dir.path().join("tenant"))).await.unwrap();
 		let blobs = BlobNode::open(BlobConfig::local(dir.path().join("provider"))).await.unwrap();
@@ -130,10 +135,8 @@ impl Market {
 /// Two tasks of the doubling program, one with a blob and one with its input inline.
 async fn doubling_market() -> Market {
 	let blob = bytes(0..64);
-	let tasks = vec![
-		vec![(0, TaskInput::Blob(BlobRef::of(&blob)))],
-		vec![(0, TaskInput::Inline(bytes(100..164)))],
-	];
+	let tasks =
+		vec![vec![(0, TaskInput::Blob(BlobRef::of(&blob)))], vec![(0, TaskInput::Inline(bytes(100..164)))]];
 	let market = Market::new(&doubling(), &[256, 256], [1, 1, 1], tasks).await;
 	market.tenant.add_bytes("job", blob).await.unwrap();
 	market
@@ -200,7 +203,10 @@ async fn task_should_be_handed_back_when_an_input_is_not_to_be_had() {
 	// Not before the window is nearly over: the tenant may be slow.
 	let outcome = market.work_until(0, &[143, 144]).await;
 	let Outcome::Return { reason: HandBackReason::NoInputs, note } = outcome else { panic!("{outcome:?}") };
-	assert!(note.contains(&format!("{:?}", missing.hash)) && note.contains("does not have the blob"), "{note}");
+	assert!(
+		note.contains(&format!("{:?}", missing.hash)) && note.contains("does not have the blob"),
+		"{note}"
+	);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@
 use std::{
 	io::Write,
 	path::{Path, PathBuf},
+	sync::Arc,
 	time::Duration,
 };
 
@@ -19,6 +20,7 @@ use tessera_primitives::{BlobRef, EndpointInfo};
 use tokio::{
 	io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
 	net::{TcpListener, TcpStream},
+	sync::Notify,
 	task::{JoinHandle, JoinSet},
 	time::timeout,
 };
@@ -79,15 +81,19 @@ fn file(dir: &Path) -> PathBuf {
 
 /// Bytes of a token.
 const TOKEN: usize = 64;
+/// Pause after a connection could not be accepted.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// How long a process on the same machine may take to answer a greeting.
 const GREETING: Duration = Duration::from_secs(5);
 
-/// Takes requests, until it is dropped.
+/// Takes requests, until it is stopped.
 #[derive(Debug)]
 pub struct Server {
 	file: PathBuf,
 	token: String,
-	task: JoinHandle<()>,
+	stop: Arc<Notify>,
+	/// `None` once it is stopped.
+	task: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -103,27 +109,57 @@ impl Server {
 		let json = serde_json::to_vec(&address).map_err(|e| Failure::other(e.to_string()))?;
 		temporary.write_all(&json).map_err(|e| failed(&e))?;
 		temporary.persist(file(dir)).map_err(|e| failed(&e.error))?;
-		let expected = token.clone();
-		let task = tokio::spawn(async move {
-			// Dropped with this task, and all connections with it.
-			let mut connections = JoinSet::new();
-			while let Ok((stream, _)) = listener.accept().await {
-				connections.spawn(serve(stream, expected.clone(), mode, node.clone()));
-				while connections.try_join_next().is_some() {}
-			}
-		});
-		Ok(Self { file: file(dir), token, task })
+		let stop = Arc::new(Notify::new());
+		let task = tokio::spawn(accept(listener, token.clone(), mode, node, stop.clone()));
+		Ok(Self { file: file(dir), token, stop, task: Some(task) })
 	}
-}
 
-impl Drop for Server {
-	fn drop(&mut self) {
-		self.task.abort();
+	/// Takes no more requests. Those under way are broken off, and when this returns nothing touches the node any more:
+	/// who asked learns from the closed connection that it has to look elsewhere.
+	pub async fn stop(mut self) {
+		self.remove_file();
+		self.stop.notify_one();
+		if let Some(task) = self.task.take() {
+			// It ends by itself; a panic in it is no reason to keep the store open.
+			let _ = task.await;
+		}
+	}
+
+	fn remove_file(&self) {
 		let ours = |address: Address| address.token == self.token;
 		if read(&self.file).is_some_and(ours) {
 			let _ = std::fs::remove_file(&self.file);
 		}
 	}
+}
+
+impl Drop for Server {
+	fn drop(&mut self) {
+		if let Some(task) = &self.task {
+			task.abort();
+			self.remove_file();
+		}
+	}
+}
+
+/// Serves all connections until it is told to stop.
+async fn accept(listener: TcpListener, token: String, mode: Mode, node: BlobNode, stop: Arc<Notify>) {
+	let mut connections = JoinSet::new();
+	loop {
+		let stream = tokio::select! {
+			() = stop.notified() => break,
+			accepted = listener.accept() => accepted,
+		};
+		match stream {
+			Ok((stream, _)) => {
+				connections.spawn(serve(stream, token.clone(), mode, node.clone()));
+			}
+			// Too many open files, say: that passes.
+			Err(_) => tokio::time::sleep(ACCEPT_AGAIN).await,
+		}
+		while connections.try_join_next().is_some() {}
+	}
+	connections.shutdown().await;
 }
 
 fn read(path: &Path) -> Option<Address> {
@@ -311,7 +347,7 @@ mod tests {
 		let _ = stream.read_to_end(&mut answer).await;
 		assert!(answer.is_empty());
 
-		drop(server);
+		server.stop().await;
 		assert!(!file(dir.path()).exists());
 		assert!(Client::connect(dir.path()).await.is_none());
 		node.shutdown().await;

@@ -129,6 +129,24 @@ pub fn json(assert: &Assert) -> Value {
 	serde_json::from_str(&text).expect("JSON")
 }
 
+/// Checks that README.md names every field of this JSON.
+#[track_caller]
+pub fn documented(value: &Value) {
+	const README: &str = include_str!("../../README.md");
+	match value {
+		Value::Object(fields) => {
+			for (name, value) in fields {
+				let known =
+					[format!("\"{name}\""), format!("`{name}`")].iter().any(|text| README.contains(text));
+				assert!(known, "README.md does not name the field {name:?}");
+				documented(value);
+			}
+		}
+		Value::Array(items) => items.iter().for_each(documented),
+		_ => (),
+	}
+}
+
 /// Checks that the command failed like this, with all of these texts on stderr and nothing on stdout.
 #[track_caller]
 pub fn fails(assert: Assert, code: i32, texts: &[&str]) {

@@ -86,11 +86,11 @@ impl Call {
 			Kind::One(call) => {
 				let (pallet, name) = call.name();
 				format!("{pallet}.{name}")
-			},
+			}
 			Kind::All(calls) => {
 				let names: Vec<_> = calls.iter().map(Self::name).collect();
 				format!("all of {}", names.join(", "))
-			},
+			}
 		}
 	}
 
@@ -100,7 +100,7 @@ impl Call {
 			Kind::One(call) => {
 				let (pallet, name) = call.name();
 				StaticPayload::new(pallet, name, Encoded(call.encode(transactions)?.split_off(2)))
-			},
+			}
 			// By hand: the metadata's shape of this call changes with any call of any pallet.
 			Kind::All(calls) => {
 				let count = u32::try_from(calls.len()).map_err(|_| ChainError::other("too many calls"))?;
@@ -110,7 +110,7 @@ impl Call {
 					arguments.extend(transactions.call_data(&payload)?);
 				}
 				StaticPayload::new("Utility", "batch_all", Encoded(arguments))
-			},
+			}
 		})
 	}
 }

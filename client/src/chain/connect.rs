@@ -269,7 +269,8 @@ impl Header {
 		header: subxt::config::substrate::SubstrateHeader<H256>,
 		hash: H256,
 	) -> Result<Self, ChainError> {
-		let number = header.number.try_into().map_err(|_| ChainError::other("a block number beyond 32 bits"))?;
+		let number =
+			header.number.try_into().map_err(|_| ChainError::other("a block number beyond 32 bits"))?;
 		Ok(Self { number, hash, parent: header.parent_hash })
 	}
 }
@@ -307,7 +308,7 @@ async fn open(url: &str, options: &ConnectOptions) -> Result<ReconnectingClient,
 		Err(_) => {
 			let last = builder().connection_timeout(LAST_TRY).retry_policy(std::iter::empty());
 			Err(failed(last.build(url).await.err().unwrap_or(RpcError::RequestTimeout)))
-		},
+		}
 	}
 }
 
@@ -341,7 +342,9 @@ mod tests {
 		) -> RawRpcFuture<'a, Box<RawValue>> {
 			assert_eq!(method, "state_getRuntimeVersion", "nothing else is asked of a foreign chain");
 			let version = r#"{ "specName": "westend", "specVersion": 1, "transactionVersion": 1 }"#;
-			Box::pin(async move { RawValue::from_string(version.into()).map_err(RpcClientError::Deserialization) })
+			Box::pin(
+				async move { RawValue::from_string(version.into()).map_err(RpcClientError::Deserialization) },
+			)
 		}
 
 		fn subscribe_raw<'a>(

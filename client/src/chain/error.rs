@@ -14,7 +14,9 @@ use super::{AccountId, BlockNumber, H256, Refusal};
 #[non_exhaustive]
 pub enum ChainError {
 	/// Not an address of a node.
-	#[error("`{url}` is not a node's address ({reason}): give a WebSocket address such as ws://127.0.0.1:9944")]
+	#[error(
+		"`{url}` is not a node's address ({reason}): give a WebSocket address such as ws://127.0.0.1:9944"
+	)]
 	BadUrl {
 		/// What was given.
 		url: String,
@@ -42,7 +44,9 @@ pub enum ChainError {
 		seconds: u64,
 	},
 	/// The node serves another kind of chain.
-	#[error("the node at {url} serves the chain `{found}`, which is not Tessera: give the address of a Tessera node")]
+	#[error(
+		"the node at {url} serves the chain `{found}`, which is not Tessera: give the address of a Tessera node"
+	)]
 	NotTessera {
 		/// The node's address.
 		url: String,
@@ -258,12 +262,12 @@ impl From<subxt::Error> for ChainError {
 			return Self::Disconnected;
 		}
 		match &error {
-			subxt::Error::OnlineClientAtBlockError(OnlineClientAtBlockError::BlockHeaderNotFound { block_hash }) => {
-				Self::UnknownBlock { block: block_hash.to_string() }
-			},
-			subxt::Error::OnlineClientAtBlockError(OnlineClientAtBlockError::BlockNotFound { block_number }) => {
-				Self::UnknownBlock { block: block_number.to_string() }
-			},
+			subxt::Error::OnlineClientAtBlockError(OnlineClientAtBlockError::BlockHeaderNotFound {
+				block_hash,
+			}) => Self::UnknownBlock { block: block_hash.to_string() },
+			subxt::Error::OnlineClientAtBlockError(OnlineClientAtBlockError::BlockNotFound {
+				block_number,
+			}) => Self::UnknownBlock { block: block_number.to_string() },
 			subxt::Error::OnlineClientAtBlockError(OnlineClientAtBlockError::CannotGetSpecVersion {
 				block_hash,
 				reason,
@@ -274,7 +278,7 @@ impl From<subxt::Error> for ChainError {
 			| subxt::Error::StorageError(StorageError::IncompatibleCodegen)
 			| subxt::Error::ConstantError(ConstantError::IncompatibleCodegen) => {
 				Self::other(format!("{error}: update this software"))
-			},
+			}
 			_ => Self::Other(Box::new(error)),
 		}
 	}

@@ -192,7 +192,7 @@ impl Chain {
 				("System", "ExtrinsicFailed") => {
 					let failure = failure(&view, &event)?;
 					return Err(ChainError::Failed { what: parcel.what.clone(), failure });
-				},
+				}
 				("TransactionPayment", "TransactionFeePaid") => fee = paid(&event),
 				_ => events.extend(MarketEvent::read(&event)?),
 			}
@@ -259,14 +259,14 @@ fn failure(view: &View, event: &Event<'_, Config>) -> Result<Failure, ChainError
 			match (pallet, variant) {
 				(Some(pallet), Some(variant)) => {
 					named(format!("{}.{}", pallet.name(), variant.name), &variant.docs.join(" "))
-				},
+				}
 				_ => named(format!("error {} of pallet {}", error.error[0], error.index), ""),
 			}
-		},
+		}
 		DispatchError::Token(error) => named(format!("Token.{error:?}"), token(&error)),
 		DispatchError::Arithmetic(error) => {
 			named(format!("Arithmetic.{error:?}"), "A number is beyond what the chain can hold.")
-		},
+		}
 		DispatchError::BadOrigin => named("BadOrigin".into(), "This account may not do that."),
 		other => named(format!("{other:?}"), ""),
 	})
@@ -276,10 +276,12 @@ fn token(error: &runtime_types::sp_runtime::TokenError) -> &'static str {
 	use runtime_types::sp_runtime::TokenError as E;
 	match error {
 		E::FundsUnavailable => "The free balance does not cover it.",
-		E::OnlyProvider | E::NotExpendable => "It would leave the account with less than it must have to exist.",
+		E::OnlyProvider | E::NotExpendable => {
+			"It would leave the account with less than it must have to exist."
+		}
 		E::BelowMinimum | E::CannotCreate | E::CannotCreateHold => {
 			"The receiving account would have less than it must have to exist."
-		},
+		}
 		E::Frozen => "The tokens are frozen.",
 		E::Blocked => "The receiving account takes no tokens.",
 		E::UnknownAsset | E::Unsupported => "The chain has no such token.",

@@ -81,18 +81,18 @@ impl Heads {
 				Some(Ok(header)) => {
 					let hash = H256(sp_crypto_hashing::blake2_256(&header.encode()));
 					Header::new(header, hash)?
-				},
+				}
 				Some(Err(error)) if !is_disconnect(&error) => {
 					self.subscription = None;
 					return Err(error.into());
-				},
+				}
 				Some(Err(_)) | None => {
 					tracing::warn!(url = self.chain.url(), "the connection to the node is lost");
 					self.subscription = None;
 					self.reconnected = true;
 					sleep(SUBSCRIBE_AGAIN).await;
 					continue;
-				},
+				}
 			};
 			match self.step(head).await {
 				Ok(Some(step)) => return Ok(step),
@@ -118,12 +118,12 @@ impl Heads {
 				}
 				self.subscription = Some(subscription);
 				Ok(())
-			},
+			}
 			Err(error) if is_disconnect(&error) => {
 				self.reconnected = true;
 				sleep(SUBSCRIBE_AGAIN).await;
 				Ok(())
-			},
+			}
 			Err(error) => Err(error.into()),
 		}
 	}

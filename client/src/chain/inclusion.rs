@@ -94,11 +94,13 @@ impl Chain {
 			let parcel = make(variant).await?;
 			match self.send(&parcel).await {
 				Ok(()) => return Ok(parcel),
-				Err(ChainError::Refused { refusal: Refusal::PoolBehind(text), .. }) if variant < MAX_VARIANTS => {
+				Err(ChainError::Refused { refusal: Refusal::PoolBehind(text), .. })
+					if variant < MAX_VARIANTS =>
+				{
 					tracing::debug!(what = parcel.what, text, "the pool is behind");
 					variant += 1;
 					sleep(POOL_PAUSE * variant as u32).await;
-				},
+				}
 				Err(error) => return Err(error),
 			}
 		}
@@ -128,14 +130,21 @@ impl Chain {
 			code::INVALID | code::UNKNOWN_VALIDITY | code::BANNED => {
 				let reason = self.validate(parcel, self.head(Level::Best).await?).await?;
 				reason.unwrap_or_else(|| Refusal::PoolBehind(text_of(&refused)))
-			},
+			}
 			_ => Refusal::Other(text_of(&refused)),
 		};
-		if matches!(refusal, Refusal::BadSignature | Refusal::Order(OrderRefusal::BadSignature)) {
-			// The usual reason is a chain that was started anew behind the same address.
-			self.check_genesis().await?;
+		Err(self.refused(parcel, refusal).await)
+	}
+
+	/// The error of a refusal. A signature that does not fit usually means that another chain was started behind the same
+	/// address.
+	async fn refused(&self, parcel: &Parcel, refusal: Refusal) -> ChainError {
+		if matches!(refusal, Refusal::BadSignature | Refusal::Order(OrderRefusal::BadSignature))
+			&& let Err(error) = self.check_genesis().await
+		{
+			return error;
 		}
-		Err(ChainError::Refused { what: parcel.what.clone(), refusal })
+		ChainError::Refused { what: parcel.what.clone(), refusal }
 	}
 
 	/// Why the runtime would not take it on top of this block; `None` when it would.
@@ -150,7 +159,11 @@ impl Chain {
 	}
 
 	/// Waits until a block of this level holds it. See the module's documentation.
-	pub(super) async fn await_inclusion(&self, parcel: &Parcel, level: Level) -> Result<Included, ChainError> {
+	pub(super) async fn await_inclusion(
+		&self,
+		parcel: &Parcel,
+		level: Level,
+	) -> Result<Included, ChainError> {
 		let patience = self.options().patience;
 		let mut heads = Heads::after(self.clone(), Level::Best, Some(parcel.after));
 		let mut found: Option<Included> = None;
@@ -161,7 +174,9 @@ impl Chain {
 				self.head(Level::Best).await?;
 				let (what, seconds) = (parcel.what.clone(), seconds(patience));
 				return Err(match found {
-					Some(Included { block, .. }) => ChainError::NotFinal { what, block: block.number, seconds },
+					Some(Included { block, .. }) => {
+						ChainError::NotFinal { what, block: block.number, seconds }
+					}
 					None => ChainError::Stalled { what, seconds, last_block: parcel.last_block },
 				});
 			};
@@ -235,7 +250,8 @@ impl Chain {
 		let body = match known {
 			Some(body) => body,
 			None => {
-				let details = self.rpc(|rpc| async move { rpc.chain_get_block(Some(block.hash)).await }).await?;
+				let details =
+					self.rpc(|rpc| async move { rpc.chain_get_block(Some(block.hash)).await }).await?;
 				let details =
 					details.ok_or_else(|| ChainError::UnknownBlock { block: format!("{:?}", block.hash) })?;
 				let hash = |bytes: &[u8]| H256(sp_crypto_hashing::blake2_256(bytes));
@@ -245,7 +261,7 @@ impl Chain {
 					bodies.pop_front();
 				}
 				body
-			},
+			}
 		};
 		let index = body.iter().zip(0..).find(|(hash, _)| **hash == transaction).map(|(_, index)| index);
 		Ok(index.map(|index| Included { block, index, finalized: false }))
@@ -261,14 +277,14 @@ impl Chain {
 	/// otherwise.
 	async fn look_after(&self, parcel: &Parcel, head: BlockRef) -> Result<(), ChainError> {
 		if let Some(refusal) = self.validate(parcel, head).await? {
-			return Err(ChainError::Refused { what: parcel.what.clone(), refusal });
+			return Err(self.refused(parcel, refusal).await);
 		}
 		match self.send(parcel).await {
 			Err(ChainError::Refused { refusal, .. }) => {
 				// The runtime would take it: the pool will, or another node's has it.
 				tracing::debug!(what = parcel.what, %refusal, "not in the pool");
 				Ok(())
-			},
+			}
 			other => other,
 		}
 	}

@@ -121,7 +121,7 @@ impl SignedOrder {
 		match self.order.clone() {
 			Order::Heartbeat(order) => {
 				Call::new(runtime::tx().providers().heartbeat(order.into(), signature))
-			},
+			}
 			Order::Accept(order) => Call::new(runtime::tx().jobs().accept(order.into(), signature)),
 			Order::Claim(order) => Call::new(runtime::tx().jobs().claim(order.into(), signature)),
 			Order::HandBack(order) => Call::new(runtime::tx().jobs().hand_back(order.into(), signature)),
@@ -234,11 +234,10 @@ impl Chain {
 			metadata: at.metadata(),
 		};
 		let params = SubstrateExtrinsicParamsBuilder::new().immortal().nonce(variant).build();
-		let extensions =
-			<SubstrateExtrinsicParams<SubstrateConfig> as TransactionExtensions<SubstrateConfig>>::new(
-				&state, params,
-			)
-			.map_err(subxt::error::ExtrinsicError::from)?;
+		let extensions = <SubstrateExtrinsicParams<SubstrateConfig> as TransactionExtensions<
+			SubstrateConfig,
+		>>::new(&state, params)
+		.map_err(subxt::error::ExtrinsicError::from)?;
 		let version = best_v5_general_transaction_extension_version(&extensions, metadata, metadata.types())
 			.map_err(subxt::error::ExtrinsicError::from)?;
 		let bytes = encode_v5_general(

@@ -184,7 +184,8 @@ impl View {
 			Some(holds) => holds.decode()?.0,
 			None => Vec::new(),
 		};
-		let holds = holds.into_iter().map(|hold| Hold { kind: hold.id.into(), amount: hold.amount }).collect();
+		let holds =
+			holds.into_iter().map(|hold| Hold { kind: hold.id.into(), amount: hold.amount }).collect();
 		Ok(AccountBalance { free: data.free, on_hold: data.reserved, frozen: data.frozen, holds })
 	}
 
@@ -220,9 +221,7 @@ fn all<T>(wrapped: Vec<Static<T>>) -> Vec<T> {
 
 /// The items of all pages. `page` takes where the page before ended, and says where this one does; an empty page or
 /// none to follow is the end.
-fn pages<T, K, F>(
-	page: impl Fn(Option<K>) -> F + Send,
-) -> impl Stream<Item = Result<T, ChainError>> + Send
+fn pages<T, K, F>(page: impl Fn(Option<K>) -> F + Send) -> impl Stream<Item = Result<T, ChainError>> + Send
 where
 	T: Send,
 	K: Send,

@@ -69,7 +69,9 @@ pub enum OrderRefusal {
 	#[error("a heartbeat of the provider has counted in this window already")]
 	HeartbeatCounted,
 	/// The worker key did not sign this order for this chain.
-	#[error("the signature is not that of the provider's worker key on this chain: see whether the key was changed")]
+	#[error(
+		"the signature is not that of the provider's worker key on this chain: see whether the key was changed"
+	)]
 	BadSignature,
 	/// No task is listed.
 	#[error("the order lists no task")]
@@ -215,11 +217,11 @@ impl OrderRefusal {
 			// `Ineligible` has codes of its own, so its index is never among these.
 			SKIPPED..INELIGIBLE if code != SKIPPED + 7 => {
 				Self::Task(SkipReason::decode(&mut [code - SKIPPED].as_slice()).ok()?)
-			},
+			}
 			INELIGIBLE..100 => {
 				let why = Ineligible::decode(&mut [code - INELIGIBLE].as_slice()).ok()?;
 				Self::Task(SkipReason::Ineligible(why))
-			},
+			}
 			_ => return None,
 		})
 	}
@@ -242,7 +244,7 @@ impl SkipReason {
 		match self {
 			Self::UnknownJob | Self::WrongAttempt | Self::JobClosed | Self::NotOpen | Self::OtherProvider => {
 				Verdict::Taken
-			},
+			}
 			Self::PriceBelowMinimum | Self::Barred | Self::Ineligible(_) => Verdict::NotEligible,
 			Self::DeadlinePassed | Self::FetchWindowOver => Verdict::TooLate,
 			Self::NotAccepted => Verdict::AlreadyCounted,

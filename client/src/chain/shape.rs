@@ -176,34 +176,34 @@ impl<'a> Shape<'a> {
 					self.variant(variant);
 				}
 				self.text(">");
-			},
+			}
 			TypeDef::Sequence(list) => {
 				self.text("[]");
 				self.ty(list.type_param.id);
-			},
+			}
 			TypeDef::Array(array) => {
 				let _ = write!(self.out, "[{}]", array.len);
 				self.ty(array.type_param.id);
-			},
+			}
 			TypeDef::Tuple(tuple) => {
 				self.text("(");
 				for field in &tuple.fields {
 					self.ty(field.id);
 				}
 				self.text(")");
-			},
+			}
 			TypeDef::Primitive(primitive) => {
 				let _ = write!(self.out, "{primitive:?} ");
-			},
+			}
 			TypeDef::Compact(compact) => {
 				self.text("compact ");
 				self.ty(compact.type_param.id);
-			},
+			}
 			TypeDef::BitSequence(bits) => {
 				self.text("bits ");
 				self.ty(bits.bit_store_type.id);
 				self.ty(bits.bit_order_type.id);
-			},
+			}
 		}
 		self.path.pop();
 	}
@@ -213,8 +213,8 @@ impl<'a> Shape<'a> {
 mod tests {
 	use super::*;
 	use crate::chain::{
-		AcceptOrder, AccountId, BlockNumber, ClaimOrder, HandBackOrder, HeartbeatOrder, JobInfo, OpenTasksPage,
-		ProviderInfo, SkipReason, TaskInfo,
+		AcceptOrder, AccountId, BlockNumber, ClaimOrder, HandBackOrder, HeartbeatOrder, JobInfo,
+		OpenTasksPage, ProviderInfo, SkipReason, TaskInfo,
 	};
 	use scale_info::{MetaType, Registry, TypeInfo};
 	use tessera_primitives::{
@@ -327,7 +327,10 @@ mod tests {
 		}
 		edit(&mut theirs, calls, "submit", |call| call.fields.swap(0, 1));
 		edit(&mut theirs, events, "TaskSettled", |event| event.index = 200);
-		assert_eq!(differences(&theirs), ["Jobs.submit has changed", "the event Jobs.TaskSettled has changed"]);
+		assert_eq!(
+			differences(&theirs),
+			["Jobs.submit has changed", "the event Jobs.TaskSettled has changed"]
+		);
 		edit(&mut theirs, calls, "submit", |call| call.name = "send".into());
 		assert_eq!(differences(&theirs)[0], "Jobs.submit is gone");
 	}

@@ -3,9 +3,7 @@
 //! Transactions that accounts sign and pay for.
 
 use subxt::{
-	config::SubstrateExtrinsicParamsBuilder,
-	transactions::SubmittableTransaction,
-	utils::MultiSignature,
+	config::SubstrateExtrinsicParamsBuilder, transactions::SubmittableTransaction, utils::MultiSignature,
 };
 use tessera_primitives::{Balance, JobId, job::JobRequest};
 use tokio::time::timeout;
@@ -14,10 +12,7 @@ use crate::{keys::Key, manifest::units::format_amount};
 
 use super::{
 	AccountId, BlockRef, Call, Chain, ChainError, Config, H256, Level, MarketEvent, Refusal, calls,
-	error::seconds,
-	follow::Heads,
-	inclusion::Parcel,
-	nonce::InFlight,
+	error::seconds, follow::Heads, inclusion::Parcel, nonce::InFlight,
 };
 
 /// For how many blocks a transaction is valid.
@@ -96,12 +91,12 @@ impl Chain {
 						Err(error) => Err(self.with_balance(error, &account).await),
 						ok => ok,
 					};
-				},
+				}
 				// Another program's transaction has the number. Signing again before that is final could do it twice.
 				Err(ChainError::Refused { refusal: Refusal::Stale, .. }) => {
 					drop(in_flight);
 					self.await_used(&account, number, &parcel).await?;
-				},
+				}
 				Err(error) => return Err(self.with_balance(error, &account).await),
 			}
 		}
@@ -129,7 +124,9 @@ impl Chain {
 		}
 		let call = calls::submit_job(client_id, request.clone());
 		match self.submit(&call, tenant, level).await {
-			Err(error) if error.failure_name() == Some("Jobs.JobExists") => Err(exists().await?.unwrap_or(error)),
+			Err(error) if error.failure_name() == Some("Jobs.JobExists") => {
+				Err(exists().await?.unwrap_or(error))
+			}
 			other => Ok((job, other?)),
 		}
 	}
@@ -157,7 +154,8 @@ impl Chain {
 		for _ in 0..MAX_NUMBERINGS {
 			let number = turn.number(self.next_number(&account)).await?;
 			// Every signature is another one.
-			let sent = self.send_variants(|_| async move { Ok(self.sign(call, signer, number).await?.1) }).await;
+			let sent =
+				self.send_variants(|_| async move { Ok(self.sign(call, signer, number).await?.1) }).await;
 			match sent {
 				Ok(parcel) => return Ok((parcel, number, turn.sent(number))),
 				Err(ChainError::Refused { refusal, .. })
@@ -165,11 +163,11 @@ impl Chain {
 				{
 					tracing::debug!(%account, number, %refusal, "numbering again");
 					turn.forget();
-				},
+				}
 				Err(error) => {
 					turn.forget();
 					return Err(self.with_balance(error, &account).await);
-				},
+				}
 			}
 		}
 		Err(ChainError::Crowded { what: call.name(), account })
@@ -234,7 +232,7 @@ impl Chain {
 			ChainError::Refused { refusal, .. } => matches!(refusal, Refusal::CannotPayFee(None)),
 			ChainError::Failed { failure, .. } => {
 				failure.name.starts_with("Token.") || failure.name.ends_with("NotCovered")
-			},
+			}
 			_ => false,
 		};
 		if !about_money {
@@ -246,15 +244,18 @@ impl Chain {
 			Ok::<_, ChainError>((balance.spendable(view.existential_deposit()?), balance.on_hold))
 		};
 		let Ok((free, on_hold)) = known.await else { return error };
-		let hint =
-			format!("{account} can spend {}, with {} on hold besides", format_amount(free), format_amount(on_hold));
+		let hint = format!(
+			"{account} can spend {}, with {} on hold besides",
+			format_amount(free),
+			format_amount(on_hold)
+		);
 		match error {
 			ChainError::Refused { what, .. } => {
 				ChainError::Refused { what, refusal: Refusal::CannotPayFee(Some(hint)) }
-			},
+			}
 			ChainError::Failed { what, failure } => {
 				ChainError::Failed { what, failure: super::Failure { hint: Some(hint), ..failure } }
-			},
+			}
 			other => other,
 		}
 	}

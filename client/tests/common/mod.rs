@@ -58,7 +58,10 @@ pub fn key(name: &str) -> Key {
 /// A new account with this much, in planck, sent by a rich one.
 pub async fn funded(chain: &Chain, from: &Key, name: &str, amount: Balance) -> Key {
 	let key = key(name);
-	chain.submit(&calls::transfer(&key.account(), amount), from, Level::Best).await.expect("Alice and Bob are rich");
+	chain
+		.submit(&calls::transfer(&key.account(), amount), from, Level::Best)
+		.await
+		.expect("Alice and Bob are rich");
 	key
 }
 
@@ -71,8 +74,7 @@ pub async fn spendable(chain: &Chain, account: &AccountId) -> Balance {
 /// A program that doubles words. Its id depends on `salt`.
 pub fn program(salt: &str) -> ProgramPackage {
 	let name = |text: &str| text.as_bytes().to_vec().try_into().expect("a short name");
-	let buffer =
-		|text, role| BufferDecl { name: name(text), role, kind: BufferKind::Storage };
+	let buffer = |text, role| BufferDecl { name: name(text), role, kind: BufferKind::Storage };
 	let binding = |buffer, access| BindingDecl { group: 0, binding: buffer, buffer, access };
 	let manifest = ProgramManifest {
 		buffers: vec![buffer("words", BufferRole::Input), buffer("doubled", BufferRole::Output)]

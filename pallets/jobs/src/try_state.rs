@@ -54,10 +54,7 @@ impl<T: Config> Pallet<T> {
 			OpenJobs::<T>::iter_keys().all(Jobs::<T>::contains_key),
 			"INV6: an open job that is not there"
 		);
-		ensure!(
-			program_jobs.keys().all(Programs::<T>::contains_key),
-			"INV6: a job without its program"
-		);
+		ensure!(program_jobs.keys().all(Programs::<T>::contains_key), "INV6: a job without its program");
 		ensure!(program_jobs == ProgramJobs::<T>::iter().collect(), "INV6: jobs by program");
 		ensure!(
 			Tasks::<T>::iter_keys().all(|(id, _)| Jobs::<T>::contains_key(id)),

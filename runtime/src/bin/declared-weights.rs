@@ -7,7 +7,10 @@
 //! and the base weight of a transaction. A block's normal class takes [`max_normal_weight`].
 
 use codec::Encode;
-use frame_support::{dispatch::{DispatchClass, GetDispatchInfo}, traits::Get};
+use frame_support::{
+	dispatch::{DispatchClass, GetDispatchInfo},
+	traits::Get,
+};
 use sp_core::{H256, sr25519};
 use sp_runtime::traits::TransactionExtension;
 use tessera_primitives::{
@@ -86,8 +89,13 @@ fn accept(count: u32) -> RuntimeCall {
 }
 
 fn claim(count: u32) -> RuntimeCall {
-	let claims =
-		list(count, |task| ClaimItem { job: H256::zero(), task, attempt: 0, root: H256::zero(), output_bytes: 4 });
+	let claims = list(count, |task| ClaimItem {
+		job: H256::zero(),
+		task,
+		attempt: 0,
+		root: H256::zero(),
+		output_bytes: 4,
+	});
 	let order = ClaimOrder { provider: provider(), last_block: 1, claims };
 	pallet_jobs::Call::claim { order, signature: signature() }.into()
 }

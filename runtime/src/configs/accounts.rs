@@ -2,7 +2,9 @@
 
 //! Batches, multisignatures and proxies.
 
-use crate::{Balance, Balances, OriginCaller, Runtime, RuntimeCall, RuntimeEvent, System, constants::*, weights};
+use crate::{
+	Balance, Balances, OriginCaller, Runtime, RuntimeCall, RuntimeEvent, System, constants::*, weights,
+};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use frame_support::{
 	parameter_types,
@@ -99,7 +101,7 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
 						) | RuntimeCall::Multisig(_)
 						| RuntimeCall::Proxy(_)
 				) || Self::ProviderOperator.filter(call)
-			},
+			}
 			Self::ProviderOperator => matches!(
 				call,
 				RuntimeCall::Providers(
@@ -121,7 +123,7 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
 			),
 			Self::CancelProxy => {
 				matches!(call, RuntimeCall::Proxy(pallet_proxy::Call::reject_announcement { .. }))
-			},
+			}
 		}
 	}
 

@@ -6,7 +6,10 @@ use crate::{
 	AccountId, Babe, Balances, Historical, Offences, Runtime, RuntimeEvent, SessionKeys, ValidatorSet,
 	constants::*, pacing, validator_set, weights,
 };
-use frame_support::{parameter_types, traits::{ConstU32, ConstU64, KeyOwnerProofSystem}};
+use frame_support::{
+	parameter_types,
+	traits::{ConstU32, ConstU64, KeyOwnerProofSystem},
+};
 use pallet_session::historical as session_historical;
 use sp_core::crypto::KeyTypeId;
 use sp_runtime::traits::ConvertInto;
@@ -40,7 +43,8 @@ impl pallet_grandpa::Config for Runtime {
 	type MaxNominators = ConstU32<0>;
 	// Sessions for which an equivocation can be proven: 28 days of production sessions (10 minutes each).
 	type MaxSetIdSessionEntries = ConstU64<{ 28 * 24 * 6 }>;
-	type KeyOwnerProof = <Historical as KeyOwnerProofSystem<(KeyTypeId, sp_consensus_grandpa::AuthorityId)>>::Proof;
+	type KeyOwnerProof =
+		<Historical as KeyOwnerProofSystem<(KeyTypeId, sp_consensus_grandpa::AuthorityId)>>::Proof;
 	type EquivocationReportSystem =
 		pallet_grandpa::EquivocationReportSystem<Self, Offences, Historical, ReportLongevity>;
 }

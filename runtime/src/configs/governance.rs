@@ -3,8 +3,8 @@
 //! What governance needs under it: preimages and a scheduler, and sudo for development chains.
 
 use crate::{
-	AccountId, Balance, Balances, OriginCaller, Preimage, Runtime, RuntimeBlockWeights, RuntimeCall, RuntimeEvent,
-	RuntimeHoldReason, RuntimeOrigin, System, constants::*, weights,
+	AccountId, Balance, Balances, OriginCaller, Preimage, Runtime, RuntimeBlockWeights, RuntimeCall,
+	RuntimeEvent, RuntimeHoldReason, RuntimeOrigin, System, constants::*, weights,
 };
 use frame_support::{
 	parameter_types,

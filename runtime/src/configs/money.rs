@@ -3,9 +3,10 @@
 //! Balances, fees, and the treasury's account.
 
 use crate::{
-	AccountId, Authorship, Balance, Balances, Runtime, RuntimeEvent, RuntimeFreezeReason, RuntimeHoldReason, System,
-	constants::*, weights,
+	AccountId, Authorship, Balance, Balances, Runtime, RuntimeEvent, RuntimeFreezeReason, RuntimeHoldReason,
+	System, constants::*, weights,
 };
+use frame_support::weights::constants::ExtrinsicBaseWeight;
 use frame_support::{
 	PalletId, parameter_types,
 	traits::{
@@ -15,9 +16,11 @@ use frame_support::{
 	},
 	weights::{ConstantMultiplier, WeightToFeeCoefficient, WeightToFeeCoefficients, WeightToFeePolynomial},
 };
-use frame_support::weights::constants::ExtrinsicBaseWeight;
 use pallet_transaction_payment::{FungibleAdapter, Multiplier, TargetedFeeAdjustment};
-use sp_runtime::{FixedPointNumber, Perbill, Perquintill, traits::{AccountIdConversion, Bounded}};
+use sp_runtime::{
+	FixedPointNumber, Perbill, Perquintill,
+	traits::{AccountIdConversion, Bounded},
+};
 
 parameter_types! {
 	/// See [`EXISTENTIAL_DEPOSIT`].
@@ -98,8 +101,13 @@ impl pallet_transaction_payment::Config for Runtime {
 	type OnChargeTransaction = FungibleAdapter<Balances, DealWithFees>;
 	type WeightToFee = WeightToFee;
 	type LengthToFee = ConstantMultiplier<Balance, TransactionByteFee>;
-	type FeeMultiplierUpdate =
-		TargetedFeeAdjustment<Self, TargetBlockFullness, AdjustmentVariable, MinimumMultiplier, MaximumMultiplier>;
+	type FeeMultiplierUpdate = TargetedFeeAdjustment<
+		Self,
+		TargetBlockFullness,
+		AdjustmentVariable,
+		MinimumMultiplier,
+		MaximumMultiplier,
+	>;
 	type OperationalFeeMultiplier = ConstU8<5>;
 	type WeightInfo = weights::pallet_transaction_payment::WeightInfo<Runtime>;
 }

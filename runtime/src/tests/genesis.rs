@@ -3,9 +3,7 @@
 //! Genesis presets.
 
 use super::{development, ext_of};
-use crate::{
-	Balances, Runtime, constants::*, genesis_config_presets as presets, pacing, validator_set,
-};
+use crate::{Balances, Runtime, constants::*, genesis_config_presets as presets, pacing, validator_set};
 use frame_support::traits::Get;
 
 const DEVELOPMENT_PRESETS: [&str; 2] = ["development", "local_testnet"];

@@ -44,8 +44,10 @@ fn pallets_should_keep_their_indices_and_names() {
 
 #[test]
 fn transaction_extensions_should_keep_their_order() {
-	let names: Vec<_> =
-		<TxExtension as TransactionExtension<crate::RuntimeCall>>::metadata().into_iter().map(|m| m.identifier).collect();
+	let names: Vec<_> = <TxExtension as TransactionExtension<crate::RuntimeCall>>::metadata()
+		.into_iter()
+		.map(|m| m.identifier)
+		.collect();
 	assert_eq!(
 		names,
 		[

@@ -4,8 +4,8 @@
 
 use super::{advance, development, signed};
 use crate::{
-	AccountId, Balance, Balances, Jobs, Providers, Runtime, RuntimeCall, RuntimeEvent, RuntimeHoldReason, RuntimeOrigin,
-	System, Utility, configs::money::TreasuryAccount, constants::*, params,
+	AccountId, Balance, Balances, Jobs, Providers, Runtime, RuntimeCall, RuntimeEvent, RuntimeHoldReason,
+	RuntimeOrigin, System, Utility, configs::money::TreasuryAccount, constants::*, params,
 };
 use frame_support::{
 	assert_noop, assert_ok,
@@ -59,8 +59,7 @@ fn send(call: RuntimeCall) -> Result<(), TransactionValidityError> {
 
 fn manifest() -> ProgramManifest {
 	let name = |n: &[u8]| n.to_vec().try_into().unwrap();
-	let output =
-		BufferDecl { name: name(b"out"), role: BufferRole::Output, kind: BufferKind::Storage };
+	let output = BufferDecl { name: name(b"out"), role: BufferRole::Output, kind: BufferKind::Storage };
 	let stage = StageDecl {
 		name: name(b"main"),
 		module: 0,
@@ -69,10 +68,7 @@ fn manifest() -> ProgramManifest {
 			.try_into()
 			.unwrap(),
 	};
-	ProgramManifest {
-		buffers: vec![output].try_into().unwrap(),
-		stages: vec![stage].try_into().unwrap(),
-	}
+	ProgramManifest { buffers: vec![output].try_into().unwrap(), stages: vec![stage].try_into().unwrap() }
 }
 
 fn request() -> JobRequest {
@@ -101,11 +97,8 @@ fn set_up_provider() {
 		max_binding_bytes: 1 << 27,
 		features: Features::default(),
 	};
-	let profile = Profile {
-		region: Region(*b"DE"),
-		endpoint: endpoint(),
-		adapters: vec![adapter].try_into().unwrap(),
-	};
+	let profile =
+		Profile { region: Region(*b"DE"), endpoint: endpoint(), adapters: vec![adapter].try_into().unwrap() };
 	assert_ok!(Providers::register(signed(Bob), profile));
 	assert_ok!(Providers::bond(signed(Bob), 100 * TESS));
 	assert_ok!(Providers::set_worker_key(signed(Bob), worker().public()));
@@ -122,10 +115,8 @@ fn submit() -> H256 {
 }
 
 fn accept_call(job: H256, tasks: &[u32], counter: u32) -> RuntimeCall {
-	let items: Vec<_> = tasks
-		.iter()
-		.map(|task| AcceptItem { job, task: *task, attempt: 0, min_price: TESS })
-		.collect();
+	let items: Vec<_> =
+		tasks.iter().map(|task| AcceptItem { job, task: *task, attempt: 0, min_price: TESS }).collect();
 	let order = AcceptOrder {
 		provider: Bob.to_account_id(),
 		counter,

@@ -125,7 +125,10 @@ impl Running {
 		let text = std::fs::read_to_string(&self.out)?;
 		// The last line may not be whole yet.
 		let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-		whole.lines().map(|line| serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))).collect()
+		whole
+			.lines()
+			.map(|line| serde_json::from_str(line).with_context(|| format!("not JSON: {line}")))
+			.collect()
 	}
 
 	/// Waits for its end.

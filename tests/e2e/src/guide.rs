@@ -32,16 +32,18 @@ pub fn blocks(markdown: &str) -> Result<Vec<Block>> {
 					"line {number}: write `sh` for commands that are run, `text` for others"
 				);
 				open = Some((language, Block { line: number + 1, text: String::new() }));
-			},
+			}
 			(Some(_), Some("")) => {
 				let closed = open.take();
 				blocks.extend(closed.filter(|(language, _)| *language == "sh").map(|(_, block)| block));
-			},
-			(Some((_, block)), Some(_)) => bail!("line {number}: the fence of line {} is open", block.line - 1),
+			}
+			(Some((_, block)), Some(_)) => {
+				bail!("line {number}: the fence of line {} is open", block.line - 1)
+			}
 			(Some((_, block)), None) => {
 				block.text.push_str(line);
 				block.text.push('\n');
-			},
+			}
 		}
 	}
 	if let Some((_, block)) = open {
@@ -54,7 +56,9 @@ pub fn blocks(markdown: &str) -> Result<Vec<Block>> {
 pub fn script(name: &str, blocks: &[Block]) -> String {
 	let mut script = String::from("set -euo pipefail\n");
 	for Block { line, text } in blocks {
-		script.push_str(&format!("printf '\\n### {name}:{line}\\n'\nset -x\n{text}{{ set +x; }} 2>/dev/null\n"));
+		script.push_str(&format!(
+			"printf '\\n### {name}:{line}\\n'\nset -x\n{text}{{ set +x; }} 2>/dev/null\n"
+		));
 	}
 	script.push_str("printf '\\n### done\\n'\n");
 	script
@@ -76,7 +80,9 @@ mod tests {
 
 	#[test]
 	fn blocks_should_be_refused_when_a_fence_is_nameless_open_or_of_another_shell() {
-		for (text, line) in [("```\na\n```", 1), ("\n```sh\na", 2), ("```bash\na\n```", 1), ("```sh\n```text\n", 2)] {
+		for (text, line) in
+			[("```\na\n```", 1), ("\n```sh\na", 2), ("```bash\na\n```", 1), ("```sh\n```text\n", 2)]
+		{
 			let error = blocks(text).unwrap_err().to_string();
 			assert!(error.starts_with(&format!("line {line}:")), "{error}");
 		}

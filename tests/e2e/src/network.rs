@@ -10,10 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use futures::{
-	TryStreamExt,
-	future::try_join_all,
-};
+use futures::{TryStreamExt, future::try_join_all};
 use serde_json::Value;
 use tempfile::TempDir;
 use tessera_client::{
@@ -120,7 +117,12 @@ impl Network {
 	}
 
 	/// Waits until the job is so.
-	pub async fn until_job(&self, id: JobId, what: &str, is_so: impl Fn(&JobInfo) -> bool) -> Result<JobInfo> {
+	pub async fn until_job(
+		&self,
+		id: JobId,
+		what: &str,
+		is_so: impl Fn(&JobInfo) -> bool,
+	) -> Result<JobInfo> {
 		let mut found = None;
 		self.until(&format!("job {id:?} {what}"), async || {
 			let job = self.job(id).await?;

@@ -151,7 +151,8 @@ pub fn command_line(id: u32) -> String {
 fn children_of(parent: u32) -> Vec<u32> {
 	let entries = fs::read_dir("/proc").expect("there is /proc");
 	let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-	ids.filter(|id| stat(*id).is_some_and(|(state, of)| of == parent && state != 'Z' && state != 'X')).collect()
+	ids.filter(|id| stat(*id).is_some_and(|(state, of)| of == parent && state != 'Z' && state != 'X'))
+		.collect()
 }
 
 /// State and parent of a process.

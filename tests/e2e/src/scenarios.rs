@@ -45,9 +45,9 @@ impl<'a> Scenario<'a> {
 /// # Panics
 /// When one of them fails or panics, after all have ended.
 pub async fn all(scenarios: Vec<Scenario<'_>>) {
-	let runs = scenarios.into_iter().map(|Scenario { name, run }| async move {
-		named(name, run).await.err().map(|_| name)
-	});
+	let runs = scenarios
+		.into_iter()
+		.map(|Scenario { name, run }| async move { named(name, run).await.err().map(|_| name) });
 	let failed: Vec<_> = join_all(runs).await.into_iter().flatten().collect();
 	assert!(failed.is_empty(), "failed: {}", failed.join(", "));
 }

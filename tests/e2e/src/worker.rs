@@ -33,7 +33,8 @@ impl Worker {
 		let data = folder.to_str().context("the folder's name is text")?;
 		let common = ["--url", url, "--data-dir", data, "--listen", "127.0.0.1:0", "--adapter", &adapter()];
 		let flags = common.iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
-		let worker = Self { owner: owner.into(), flags, folder: folder.into(), log: log.into(), process: None };
+		let worker =
+			Self { owner: owner.into(), flags, folder: folder.into(), log: log.into(), process: None };
 		let mut command = worker.command("register");
 		command.args(["--region", "DE", "--owner", owner, "--bond", BOND, "--in-block"]);
 		worker.run_to_end(command).await.context("tessera-worker register")?;
@@ -52,7 +53,8 @@ impl Worker {
 
 	/// Starts it, or starts it again.
 	pub fn start(&mut self) -> Result<()> {
-		self.process = Some(Process::start(self.command("run"), &self.log, None).context("the worker does not start")?);
+		self.process =
+			Some(Process::start(self.command("run"), &self.log, None).context("the worker does not start")?);
 		Ok(())
 	}
 

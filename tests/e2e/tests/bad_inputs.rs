@@ -71,7 +71,9 @@ async fn balance(network: &Network, person: &Person) -> Result<(i128, Balance)> 
 }
 
 /// The tenant submits a job and never serves its inputs. Both providers hand it back, and it ends with its lifetime.
-async fn missing_inputs_should_end_with_the_jobs_lifetime_when_nobody_serves_them(network: &Network) -> Result<()> {
+async fn missing_inputs_should_end_with_the_jobs_lifetime_when_nobody_serves_them(
+	network: &Network,
+) -> Result<()> {
 	let folder = folder(network, "missing", JobToml { execution: 16, lifetime: 60, ..Default::default() })?;
 	let tenant = network.person("//Dave");
 	let (before, _) = balance(network, &tenant).await?;
@@ -86,7 +88,8 @@ async fn missing_inputs_should_end_with_the_jobs_lifetime_when_nobody_serves_the
 
 /// A tenant who sees that need not wait for the lifetime.
 async fn missing_inputs_should_be_refunded_when_the_tenant_cancels(network: &Network) -> Result<()> {
-	let folder = folder(network, "cancelled", JobToml { execution: 16, lifetime: 1000, ..Default::default() })?;
+	let folder =
+		folder(network, "cancelled", JobToml { execution: 16, lifetime: 1000, ..Default::default() })?;
 	let tenant = network.person("//Eve//stash");
 	let (before, _) = balance(network, &tenant).await?;
 	let (job, fees) = submit_unserved(&tenant, &folder).await?;
@@ -102,8 +105,13 @@ async fn missing_inputs_should_be_refunded_when_the_tenant_cancels(network: &Net
 
 /// A shader that never ends is killed by both workers, and the second report ends the task.
 async fn endless_shader_should_end_as_faulted_when_two_providers_report_it(network: &Network) -> Result<()> {
-	let toml =
-		JobToml { wgsl: ENDLESS, dispatch: ENDLESS_DISPATCH, execution: 24, lifetime: 1000, ..Default::default() };
+	let toml = JobToml {
+		wgsl: ENDLESS,
+		dispatch: ENDLESS_DISPATCH,
+		execution: 24,
+		lifetime: 1000,
+		..Default::default()
+	};
 	let folder = folder(network, "endless", toml)?;
 	let tenant = network.person("//Eve");
 	let (before, _) = balance(network, &tenant).await?;
@@ -135,7 +143,8 @@ async fn greedy_shader_should_be_refused_by_command_and_workers_when_it_asks_for
 
 /// A job whose buffers are larger than any GPU's memory is taken by nobody, and refunded to the last planck.
 async fn job_should_be_refunded_when_no_provider_has_the_memory(network: &Network) -> Result<()> {
-	let gigabytes = JobToml { output_bytes: (1 << 31) - 4, execution: 100, lifetime: 15, ..Default::default() };
+	let gigabytes =
+		JobToml { output_bytes: (1 << 31) - 4, execution: 100, lifetime: 15, ..Default::default() };
 	let folder = folder(network, "gigabytes", gigabytes)?;
 	// The output is what an adapter can bind at most; the program may ask for more than it has.
 	let manifest = std::fs::read_to_string(folder.job())?;
@@ -153,7 +162,9 @@ async fn job_should_be_refunded_when_no_provider_has_the_memory(network: &Networ
 }
 
 /// The same client id pays once, however often and at the same time the job is submitted.
-async fn job_should_be_paid_once_when_it_is_submitted_twice_with_one_client_id(network: &Network) -> Result<()> {
+async fn job_should_be_paid_once_when_it_is_submitted_twice_with_one_client_id(
+	network: &Network,
+) -> Result<()> {
 	let folder = folder(network, "twice", JobToml::default())?;
 	let tenant = network.person("//Dave//stash");
 	let (before, _) = balance(network, &tenant).await?;
@@ -170,7 +181,8 @@ async fn job_should_be_paid_once_when_it_is_submitted_twice_with_one_client_id(n
 	let (first, second) = (first?.expect(0)?, second?.expect(0)?);
 	let attached = |said: &Ending| said.values.iter().any(|value| value["event"] == "attached");
 	ensure!(!attached(&first) && attached(&second) && attached(&third), "{second:?} {third:?}");
-	let jobs: Vec<&Value> = [&first, &second, &third].iter().filter_map(|said| Some(&said.last().ok()?["job"])).collect();
+	let jobs: Vec<&Value> =
+		[&first, &second, &third].iter().filter_map(|said| Some(&said.last().ok()?["job"])).collect();
 	ensure!(jobs.len() == 3 && jobs.iter().all(|job| *job == jobs[0]), "{jobs:?}");
 	ensure!(second.fees()? == 0 && third.fees()? == 0, "nothing is paid again");
 

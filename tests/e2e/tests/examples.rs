@@ -39,7 +39,12 @@ fn repository(path: &str) -> String {
 fn look(name: &str, arguments: &[&str]) -> Result<String> {
 	let out = Command::new(binary(name)).args(arguments).output()?;
 	let text = String::from_utf8(out.stdout)?;
-	ensure!(out.status.success(), "{name} ended with {}: {text}{}", out.status, String::from_utf8_lossy(&out.stderr));
+	ensure!(
+		out.status.success(),
+		"{name} ended with {}: {text}{}",
+		out.status,
+		String::from_utf8_lossy(&out.stderr)
+	);
 	Ok(text)
 }
 
@@ -79,7 +84,10 @@ fn check_books(before: &Books, after: &Books, tenants: &[(&str, &Bought)]) -> Re
 	ensure!(after.burnt(before)? == 0, "nothing went wrong, so nothing is burnt");
 	for (tenant, bought) in tenants {
 		let spent = bought.price + bought.fees;
-		ensure!(after.gain(before, tenant) == -(spent as i128), "{tenant} spent {spent}: {before:#?} {after:#?}");
+		ensure!(
+			after.gain(before, tenant) == -(spent as i128),
+			"{tenant} spent {spent}: {before:#?} {after:#?}"
+		);
 		ensure!(after.accounts[*tenant].on_hold == 0, "everything is refunded: {after:#?}");
 		let shares: Balance = bought.paid.iter().sum();
 		ensure!(bought.price == shares + bought.cut, "a price is the provider's share and the cut");
@@ -98,7 +106,8 @@ async fn digits(network: &Network) -> Result<Bought> {
 	let outputs = network.new_folder("digits")?;
 	let bought = buy(&network.person("//Dave"), &repository("examples/digits/job.toml"), &outputs).await?;
 	ensure!(bought.paid.iter().all(|paid| *paid > 0), "both workers are paid: {:?}", bought.paid);
-	let report = look("tessera-digits", &["report", "--json", "--outputs", outputs.to_str().context("text")?])?;
+	let report =
+		look("tessera-digits", &["report", "--json", "--outputs", outputs.to_str().context("text")?])?;
 	let report: Value = serde_json::from_str(&report)?;
 	let accuracy = report["accuracy"].as_f64().with_context(|| format!("no accuracy in {report}"))?;
 	ensure!(accuracy >= 0.95, "{report}");
@@ -109,7 +118,10 @@ async fn mandelbrot(network: &Network) -> Result<Bought> {
 	let outputs = network.new_folder("mandelbrot")?;
 	let bought = buy(&network.person("//Eve"), &repository("examples/mandelbrot/job.toml"), &outputs).await?;
 	let (outputs, png) = (outputs.to_str().context("text")?, network.folder().join("mandelbrot.png"));
-	let said = look("tessera-mandelbrot", &["render", "--outputs", outputs, "--png", png.to_str().context("text")?])?;
+	let said = look(
+		"tessera-mandelbrot",
+		&["render", "--outputs", outputs, "--png", png.to_str().context("text")?],
+	)?;
 	ensure!(said.contains("agree with the CPU reference"), "{said}");
 	let picture = std::fs::read(&png)?;
 	ensure!(picture.starts_with(b"\x89PNG") && picture.len() > 10_000, "a PNG of {} bytes", picture.len());
@@ -123,7 +135,10 @@ async fn examples_should_compute_and_be_paid_to_the_last_planck_when_two_workers
 	let before = network.books(&EVERYBODY).await.unwrap();
 	let (digits, mandelbrot) = tokio::join!(
 		scenarios::named("digits_should_be_recognised_when_two_workers_share_them", digits(&network)),
-		scenarios::named("mandelbrot_should_become_a_picture_when_two_workers_share_it", mandelbrot(&network)),
+		scenarios::named(
+			"mandelbrot_should_become_a_picture_when_two_workers_share_it",
+			mandelbrot(&network)
+		),
 	);
 	let (digits, mandelbrot) = (digits.unwrap(), mandelbrot.unwrap());
 	let after = network.books(&EVERYBODY).await.unwrap();

@@ -64,7 +64,10 @@ async fn kill_mid_task(network: &Network, worker: &mut Worker, job: JobId) -> Re
 	ensure!(holder(network, job).await? == Some(provider), "the task was not finished");
 	let status = worker.status().await?;
 	let tasks = status["worker"]["tasks"].as_array().with_context(|| format!("no tasks in {status}"))?;
-	ensure!(tasks.iter().any(|task| task["stage"] == "running"), "the journal says that it was running: {status}");
+	ensure!(
+		tasks.iter().any(|task| task["stage"] == "running"),
+		"the journal says that it was running: {status}"
+	);
 	Ok(())
 }
 
@@ -83,7 +86,9 @@ async fn restarted(network: &Network, worker: &mut Worker) -> Result<()> {
 	for task in network.tasks(job).await? {
 		ensure!(task.attempt == 0 && task.barred.is_empty(), "it was never given up: {task:?}");
 	}
-	for (what, number) in [("accepted", 2), ("claimed", 2), ("settled", 2), ("expired", 0), ("handed_back", 0)] {
+	for (what, number) in
+		[("accepted", 2), ("claimed", 2), ("settled", 2), ("expired", 0), ("handed_back", 0)]
+	{
 		let found = said.happened(what);
 		ensure!(found.len() == number, "{what} {} times instead of {number}: {found:?}", found.len());
 	}
@@ -105,7 +110,8 @@ async fn gone(network: &Network, workers: &mut [Worker]) -> Result<()> {
 	let killed = workers.iter_mut().find(is_first).context("one of the workers has it")?;
 	kill_mid_task(network, killed, job).await?;
 	let killed = killed.owner().to_owned();
-	let other = workers.iter().map(Worker::owner).find(|owner| *owner != killed).context("there is another")?;
+	let other =
+		workers.iter().map(Worker::owner).find(|owner| *owner != killed).context("there is another")?;
 
 	let said = running.end().await?.expect(0)?;
 	let expired = said.happened("expired");
@@ -128,12 +134,10 @@ async fn gone(network: &Network, workers: &mut [Worker]) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn tasks_should_be_done_and_paid_once_when_workers_are_killed_in_the_middle() {
 	let network = Network::start().await.unwrap();
-	let only = |tenant| ["--allow-tenant".to_owned(), account(tenant).unwrap().to_string()];
-	let (dave, ferdie) = (only("//Dave"), only("//Ferdie"));
-	let (one, two) = tokio::join!(
-		network.workers(&["//Bob"], &[&dave[0], &dave[1]]),
-		network.workers(&["//Charlie", "//Eve"], &[&ferdie[0], &ferdie[1]]),
-	);
+	let (dave, ferdie) = (account("//Dave").unwrap().to_string(), account("//Ferdie").unwrap().to_string());
+	let (dave, ferdie) = (["--allow-tenant", &dave], ["--allow-tenant", &ferdie]);
+	let (one, two) =
+		tokio::join!(network.workers(&["//Bob"], &dave), network.workers(&["//Charlie", "//Eve"], &ferdie),);
 	let (mut one, mut two) = (one.unwrap(), two.unwrap());
 	let everybody = ["//Bob", "//Charlie", "//Dave", "//Eve", "//Ferdie"];
 	let before = network.books(&everybody).await.unwrap();

@@ -93,12 +93,15 @@ pub(super) async fn register(args: RegisterArgs) -> Result<(), Failure> {
 	match outcome {
 		None => println!("  nothing to do: all is as it should be"),
 		Some(outcome) => {
-			let fee = outcome.fee.map_or(String::new(), |fee| format!(", for a fee of {}", format_amount(fee)));
+			let fee =
+				outcome.fee.map_or(String::new(), |fee| format!(", for a fee of {}", format_amount(fee)));
 			println!("  in block {}{fee}", outcome.block.number);
-		},
+		}
 	}
 	if bond == 0 {
-		println!("  it has no bond yet: without one it gets no tasks. Give --bond, for example --bond \"100 TESS\"");
+		println!(
+			"  it has no bond yet: without one it gets no tasks. Give --bond, for example --bond \"100 TESS\""
+		);
 	}
 	if current.is_some_and(|provider| provider.availability == Availability::Paused) {
 		println!("  it is paused: `tessera provider resume` takes tasks again");
@@ -111,12 +114,13 @@ async fn machine(home: &Home, settings: &Settings) -> Result<(AdapterDescription
 	let in_use = match home.lock() {
 		Ok(_lock) => {
 			let (tasks, scratch) = (&settings.tasks, home.empty_scratch()?);
-			let gpu = Gpu::open(settings.adapter.clone(), scratch, tasks.memory_overhead, tasks.at_once).await?;
+			let gpu =
+				Gpu::open(settings.adapter.clone(), scratch, tasks.memory_overhead, tasks.at_once).await?;
 			let blobs = home.open_blobs(&settings.blobs).await.map_err(DaemonError::Blobs)?;
 			let endpoint = blobs.endpoint_info();
 			blobs.shutdown().await;
 			return Ok((gpu.description().clone(), endpoint));
-		},
+		}
 		Err(in_use @ HomeError::InUse { .. }) => in_use,
 		Err(error) => return Err(error.into()),
 	};

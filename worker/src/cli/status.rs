@@ -107,7 +107,10 @@ fn as_json(
 		Err(error) => (Value::Null, Some(error)),
 	};
 	let skipped = status.and_then(|status| status.market.as_ref()).map(|market| {
-		let texts = market.skipped.iter().map(|s| json!({ "reason": s.reason, "text": s.reason.to_string(), "tasks": s.tasks }));
+		let texts = market
+			.skipped
+			.iter()
+			.map(|s| json!({ "reason": s.reason, "text": s.reason.to_string(), "tasks": s.tasks }));
 		texts.collect::<Vec<_>>()
 	});
 	json!({
@@ -149,7 +152,7 @@ fn describe(
 				State::Running | State::Stopped | State::Failed => "runs",
 			};
 			writeln!(out, "worker     {what}, process {}, version {}, for {up}", status.pid, status.version)?;
-		},
+		}
 		(true, None) => writeln!(out, "worker     is starting")?,
 		(false, Some(status)) => {
 			let ago = span(unix_now().saturating_sub(status.written_at));
@@ -159,7 +162,7 @@ fn describe(
 				State::Starting | State::Connecting | State::Running => "was killed or crashed",
 			};
 			writeln!(out, "worker     does not run: it {how} {ago} ago")?;
-		},
+		}
 		(false, None) => writeln!(out, "worker     does not run: start it with `tessera-worker run`")?,
 	}
 	if let Some(error) = status.and_then(|status| status.error.as_ref()) {
@@ -188,10 +191,10 @@ fn describe(
 				"record     {} tasks settled, {} held, {} expiries in a row",
 				p.settled_tasks, p.active_tasks, p.expiries
 			)?;
-		},
+		}
 		Ok(OnChain { provider: None, .. }) => {
 			writeln!(out, "on chain   not a provider: run `tessera-worker register`")?;
-		},
+		}
 		Err(error) => writeln!(out, "on chain   unknown: {error}")?,
 	}
 	let Some(status) = status else { return Ok(()) };
@@ -206,7 +209,12 @@ fn describe(
 		)?;
 	}
 	if let Some(endpoint) = &status.endpoint {
-		writeln!(out, "endpoint   {} at {}", &endpoint.key.get(..10).unwrap_or_default(), endpoint.addresses.join(", "))?;
+		writeln!(
+			out,
+			"endpoint   {} at {}",
+			&endpoint.key.get(..10).unwrap_or_default(),
+			endpoint.addresses.join(", ")
+		)?;
 	}
 	if let (Some(block), Some(tick)) = (status.chain.block, status.chain.tick) {
 		let ago = status.chain.seen_at.map_or(0, |at| unix_now().saturating_sub(at));
@@ -215,7 +223,9 @@ fn describe(
 	let totals = &status.totals;
 	let unseen = match totals.unseen {
 		0 => String::new(),
-		unseen => format!(", and {} before the protocol's cut while the worker was away", format_amount(unseen)),
+		unseen => {
+			format!(", and {} before the protocol's cut while the worker was away", format_amount(unseen))
+		}
 	};
 	writeln!(
 		out,
@@ -237,10 +247,15 @@ fn tasks(out: &mut String, status: &Status) -> std::fmt::Result {
 		return Ok(());
 	}
 	let mut table = Table::new();
-	table
-		.load_style(NOTHING)
-		.set_content_arrangement(ContentArrangement::Disabled)
-		.set_header(["job", "task", "stage", "since tick", "price", "deadline", "note"]);
+	table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header([
+		"job",
+		"task",
+		"stage",
+		"since tick",
+		"price",
+		"deadline",
+		"note",
+	]);
 	for task in &status.tasks {
 		let optional = |number: Option<u32>| number.map_or(String::new(), |n| n.to_string());
 		table.add_row([
@@ -323,7 +338,12 @@ mod tests {
 			pid: 77,
 			state: State::Running,
 			started_at: unix_now() - 300,
-			chain: ChainStatus { block: Some(61), tick: Some(58), seen_at: Some(unix_now()), ..Default::default() },
+			chain: ChainStatus {
+				block: Some(61),
+				tick: Some(58),
+				seen_at: Some(unix_now()),
+				..Default::default()
+			},
 			tasks: vec![TaskStatus {
 				job: format!("0x{}", "ab".repeat(32)),
 				task: 3,
@@ -372,7 +392,10 @@ mod tests {
 		let account = [1; 32].into();
 		let gone = Err("the node at ws://x does not answer".to_owned());
 		let text = as_text(false, None, &account, &gone);
-		assert!(text.contains("tessera-worker run") && text.contains("unknown: the node at ws://x"), "{text}");
+		assert!(
+			text.contains("tessera-worker run") && text.contains("unknown: the node at ws://x"),
+			"{text}"
+		);
 		let text = as_text(false, Some(&status()), &account, &gone);
 		assert!(text.contains("was killed or crashed"), "{text}");
 		let stopped = Status { state: State::Stopped, ..status() };

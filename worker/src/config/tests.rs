@@ -133,7 +133,10 @@ fn flags_should_go_before_the_file() {
 	assert_eq!(settings.region, Some(Region(*b"FR")));
 	assert_eq!(settings.blobs.listen, ["127.0.0.1:0".parse().unwrap()]);
 	assert_eq!(settings.blobs.keep_ticks, 6);
-	assert_eq!(settings.blobs.relay, Relay::Custom(vec!["https://a.example".into(), "https://b.example".into()]));
+	assert_eq!(
+		settings.blobs.relay,
+		Relay::Custom(vec!["https://a.example".into(), "https://b.example".into()])
+	);
 	assert_eq!(settings.policy.price_floor, 7);
 	assert_eq!(settings.policy.allow_programs.len(), 1, "what no flag says is the file's");
 	assert_eq!(settings.policy.deny_tenants.len(), 1);
@@ -146,7 +149,9 @@ fn flags_should_go_before_the_file() {
 
 #[test]
 fn wrong_flag_should_be_refused_when_the_command_line_is_read() {
-	for wrong in ["--region=XX", "--provider=5Grw", "--listen=localhost", "--price-floor=1", "--allow-program=0x"] {
+	for wrong in
+		["--region=XX", "--provider=5Grw", "--listen=localhost", "--price-floor=1", "--allow-program=0x"]
+	{
 		assert!(Cli::try_parse_from(["test", wrong]).is_err(), "{wrong}");
 	}
 }

@@ -14,8 +14,8 @@ use std::{
 use futures::StreamExt;
 use tessera_client::{
 	chain::{
-		AccountId, BlockNumber, BlockRef, Chain, ChainError, JobsEvent, Level, MarketBlock, MarketEvent, ProviderInfo,
-		ProvidersEvent, TxOutcome, View,
+		AccountId, BlockNumber, BlockRef, Chain, ChainError, JobsEvent, Level, MarketBlock, MarketEvent,
+		ProviderInfo, ProvidersEvent, TxOutcome, View,
 	},
 	keys::Key,
 	manifest::units::format_amount,
@@ -163,7 +163,9 @@ impl<'a> Conductor<'a> {
 			if let ChainError::OtherChain { .. } = error {
 				return Err(DaemonError::Chain(error));
 			}
-			tracing::error!("the chain cannot be followed: {error}; the worker tries again in {FOLLOW_AGAIN:?}");
+			tracing::error!(
+				"the chain cannot be followed: {error}; the worker tries again in {FOLLOW_AGAIN:?}"
+			);
 			self.reporter.status.error = Some(error.to_string());
 			self.reporter.status.state = State::Connecting;
 			self.reporter.write();
@@ -185,13 +187,17 @@ impl<'a> Conductor<'a> {
 						continue;
 					}
 					if matches!(entry.stage, Stage::Computed | Stage::ClaimSent { .. }) {
-						tracing::warn!("{key}: its outputs did not survive the last stop; it is computed again");
+						tracing::warn!(
+							"{key}: its outputs did not survive the last stop; it is computed again"
+						);
 						again.stage = Stage::Accepted;
 					} else {
-						tracing::error!("{key}: its outputs are no longer in the blob store: they cannot be served");
+						tracing::error!(
+							"{key}: its outputs are no longer in the blob store: they cannot be served"
+						);
 						again.note = "its outputs are lost".into();
 					}
-				},
+				}
 				_ => continue,
 			}
 			changed.push((*key, again));
@@ -226,10 +232,10 @@ impl<'a> Conductor<'a> {
 				match provider.await {
 					Ok(Some(provider)) if provider.active_tasks > 0 => {
 						Some(BlockRef { number: 0, hash: self.chain.genesis() })
-					},
+					}
 					Ok(_) | Err(_) => None,
 				}
-			},
+			}
 		};
 		let (sender, receiver) = mpsc::channel(BACKLOG);
 		let stream = self.chain.follow_after(Level::Best, last);
@@ -299,13 +305,13 @@ impl<'a> Conductor<'a> {
 				self.journal.set_block(newest)?;
 				self.reporter.status.error = None;
 				Ok(())
-			},
+			}
 			Err(Problem::Chain(error)) => {
 				// The next block leads here again.
 				tracing::warn!("block {} was not looked at: {error}", newest.number);
 				self.reporter.status.error = Some(error.to_string());
 				Ok(())
-			},
+			}
 			Err(Problem::Daemon(error)) => Err(error),
 		}
 	}
@@ -321,7 +327,7 @@ impl<'a> Conductor<'a> {
 					if self.journal.get(&key).is_none() {
 						self.strangers.insert(key);
 					}
-				},
+				}
 				MarketEvent::Jobs(JobsEvent::TaskSettled { job, task, paid, .. }) => {
 					let id = (*job, *task);
 					// The event does not say the attempt: it was our last.
@@ -333,15 +339,15 @@ impl<'a> Conductor<'a> {
 						let entry = Entry { stage, since, ..entry.clone() };
 						self.journal.put(vec![(*key, entry)])?;
 					}
-				},
+				}
 				MarketEvent::Providers(ProvidersEvent::Penalised { amount, bond, .. }) => {
 					tracing::warn!(
 						"{} of the bond were burnt as a penalty; {} are left",
 						format_amount(*amount),
 						format_amount(*bond)
 					);
-				},
-				_ => {},
+				}
+				_ => {}
 			}
 		}
 		Ok(())
@@ -384,11 +390,11 @@ impl<'a> Conductor<'a> {
 				tracing::error!("{key}: {alarm}");
 			}
 			match change {
-				Change::Keep => {},
+				Change::Keep => {}
 				Change::To(next) => {
 					tell(&key, entry, &next);
 					changes.push((key, next));
-				},
+				}
 				Change::Forget => forgotten.push(key),
 			}
 		}
@@ -415,7 +421,8 @@ impl<'a> Conductor<'a> {
 		let mut states = Vec::new();
 		for (job, keys) in by_job {
 			let first = keys.iter().map(|key| key.task).min().unwrap_or(0);
-			let span = keys.iter().map(|key| key.task).max().unwrap_or(0).saturating_sub(first).saturating_add(1);
+			let span =
+				keys.iter().map(|key| key.task).max().unwrap_or(0).saturating_sub(first).saturating_add(1);
 			// One question for many neighbours, or one for each.
 			let page = if keys.len() > 4 && span <= MAX_PAGE {
 				let page = view.tasks_page(job, first, span).await?;
@@ -447,11 +454,11 @@ impl<'a> Conductor<'a> {
 			Ok::<_, Problem>(())
 		};
 		match result.await {
-			Ok(()) => {},
+			Ok(()) => {}
 			Err(Problem::Chain(error)) => {
 				tracing::warn!("{error}; the worker tries again at the next block");
 				self.reporter.status.error = Some(error.to_string());
-			},
+			}
 			Err(Problem::Daemon(error)) => return Err(error),
 		}
 		self.prune().await?;
@@ -482,9 +489,12 @@ impl<'a> Conductor<'a> {
 			.journal
 			.entries()
 			.iter()
-			.filter(|(key, entry)| !matches!(entry.stage, Stage::Wanted { .. }) || self.in_orders.contains(*key))
+			.filter(|(key, entry)| {
+				!matches!(entry.stage, Stage::Wanted { .. }) || self.in_orders.contains(*key)
+			})
 			.collect();
-		let busy: Vec<&Entry> = held.iter().filter(|(_, entry)| entry.stage.is_held()).map(|(_, e)| *e).collect();
+		let busy: Vec<&Entry> =
+			held.iter().filter(|(_, entry)| entry.stage.is_held()).map(|(_, e)| *e).collect();
 		let ahead = busy.iter().filter(|entry| matches!(entry.stage, Stage::Accepted | Stage::Fetched));
 		let ahead = ahead.filter_map(|e| Some((e.program, e.terms?.deadline.saturating_sub(e.terms?.at))));
 		let places = usize::try_from(self.settings.tasks.max).unwrap_or(usize::MAX);
@@ -547,7 +557,9 @@ impl<'a> Conductor<'a> {
 		self.probe.spawn(async move {
 			match shop.gpu.probe().await {
 				Ok(()) => tracing::info!("the GPU is healthy again: tasks are taken"),
-				Err(sick) => tracing::error!("no tasks are taken: {sick}; the GPU is tried again in {SILENCE:?}"),
+				Err(sick) => {
+					tracing::error!("no tasks are taken: {sick}; the GPU is tried again in {SILENCE:?}")
+				}
 			}
 		});
 	}
@@ -570,7 +582,9 @@ impl<'a> Conductor<'a> {
 			all = notices(seen.provider.as_ref(), &self.me, &key, &self.adapter, &endpoint);
 		}
 		if self.shop.gpu.is_suspect() {
-			all.push("the GPU failed a task and has to show that it is healthy before the next one".to_owned());
+			all.push(
+				"the GPU failed a task and has to show that it is healthy before the next one".to_owned(),
+			);
 		}
 		let silent = self.last_block_at.elapsed();
 		if silent > SILENCE {
@@ -617,7 +631,7 @@ fn tell(key: &TaskKey, before: &Entry, after: &Entry) {
 				format!(" for {}, to be claimed by tick {}", format_amount(terms.price), terms.deadline)
 			});
 			tracing::info!("{key}: accepted{price}");
-		},
+		}
 		Stage::Claimed { settle_at } => tracing::info!("{key}: claimed, to be settled at tick {settle_at}"),
 		Stage::Settled { .. } => tracing::info!("{key}: settled"),
 		Stage::HandedBack { .. } => tracing::info!("{key}: handed back ({})", after.note),

@@ -72,8 +72,10 @@ impl Gpu {
 			Ok(report) => report,
 			Err(ProbeFailure::Task(TaskFailure::Gpu(crate::exec::ExecError::NoAdapter(none)))) => {
 				return Err(GpuError::NoAdapter(none));
-			},
-			Err(failure) => return Err(GpuError::Unhealthy { adapter: format!("GPU `{selector}`"), failure }),
+			}
+			Err(failure) => {
+				return Err(GpuError::Unhealthy { adapter: format!("GPU `{selector}`"), failure });
+			}
 		};
 		let chosen = &report.adapter;
 		let is_it = |a: &&AdapterDescription| {

@@ -120,7 +120,7 @@ impl Home {
 				let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
 				written.map_err(|e| self.io(&path, e))?;
 				Ok(HomeLock { _file: file })
-			},
+			}
 			Err(TryLockError::WouldBlock) => Err(HomeError::InUse { dir: self.dir.clone(), pid: self.pid() }),
 			Err(TryLockError::Error(e)) => Err(self.io(&path, e)),
 		}
@@ -170,7 +170,7 @@ impl Home {
 		let path = self.scratch();
 		match fs::remove_dir_all(&path) {
 			Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(self.io(&path, e)),
-			_ => {},
+			_ => {}
 		}
 		fs::create_dir_all(&path).map_err(|e| self.io(&path, e))?;
 		Ok(path)
@@ -194,14 +194,14 @@ impl Home {
 				// The process of the last time may be about to let go of it.
 				Err(BlobError::Bind { .. }) if remembered != settings.listen && tries > 0 => {
 					tokio::time::sleep(BIND_PAUSE).await;
-				},
+				}
 				Err(BlobError::Bind { reason, .. }) if remembered != settings.listen => {
 					tracing::warn!(
 						"the port of the last time is taken ({reason}): another one is used; run `tessera-worker \
 						 register` again if its address is on chain"
 					);
 					break BlobNode::open(config(settings.listen.clone())).await?;
-				},
+				}
 				other => break other?,
 			}
 		};
@@ -226,7 +226,9 @@ impl Home {
 	fn write(&self, name: &str, text: &str) -> Result<(), HomeError> {
 		let path = self.dir.join(name);
 		let temporary = self.dir.join(format!("{name}.partial"));
-		fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, &path)).map_err(|e| self.io(&path, e))
+		fs::write(&temporary, text)
+			.and_then(|()| fs::rename(&temporary, &path))
+			.map_err(|e| self.io(&path, e))
 	}
 
 	fn io(&self, path: &Path, source: io::Error) -> HomeError {

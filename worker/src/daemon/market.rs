@@ -10,10 +10,7 @@ use std::{
 
 use tessera_client::chain::{BlockNumber, ChainError, JobInfo, OpenTask, ProviderInfo, View};
 use tessera_primitives::{
-	JobId, ProgramId, TaskId, Tick,
-	limits::MAX_PAGE,
-	program::ProgramManifest,
-	provider::Adapter,
+	JobId, ProgramId, TaskId, Tick, limits::MAX_PAGE, program::ProgramManifest, provider::Adapter,
 };
 
 use super::pace::Pace;
@@ -120,7 +117,9 @@ impl Market {
 			return Ok(Err(Skip::Refused));
 		}
 		let Some(job) = self.job(view, job).await? else { return Ok(Err(Skip::Unknown)) };
-		let Some(manifest) = self.program(view, job.request.program).await? else { return Ok(Err(Skip::Unknown)) };
+		let Some(manifest) = self.program(view, job.request.program).await? else {
+			return Ok(Err(Skip::Unknown));
+		};
 		let offer = Offer { task, job: &job, manifest: &manifest };
 		Ok(looker.policy.judge(offer, looker.provider, &looker.adapter).map(|()| Candidate {
 			key,

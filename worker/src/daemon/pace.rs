@@ -31,7 +31,7 @@ impl Pace {
 			Some((last, _)) if block > last.saturating_add(3) => self.seen.clear(),
 			// The chain went back; the time goes on counting from the first block.
 			Some((last, _)) if block <= *last => return,
-			_ => {},
+			_ => {}
 		}
 		self.seen.push_back((block, at));
 		if self.seen.len() > WINDOW {

@@ -49,16 +49,16 @@ impl OnChain {
 			// The last attempt's number stays when a task ends.
 			TaskState::Ended { paid: Some(paid), .. } if paid.provider == *me && task.attempt == attempt => {
 				Self::Paid { price: paid.price }
-			},
+			}
 			TaskState::Ended { .. } => Self::NotOurs,
 			_ if task.attempt != attempt => Self::NotOurs,
 			TaskState::Open { .. } => Self::Open,
 			TaskState::Accepted { provider, price, at, deadline, .. } if provider == me => {
 				Self::Ours(Terms { price: *price, at: *at, deadline: *deadline })
-			},
+			}
 			TaskState::Claimed { provider, price, root, settle_at, .. } if provider == me => {
 				Self::Claimed { root: *root, settle_at: *settle_at, price: *price }
-			},
+			}
 			TaskState::Accepted { .. } | TaskState::Claimed { .. } => Self::NotOurs,
 		}
 	}
@@ -126,20 +126,20 @@ pub fn reconcile(entry: &Entry, chain: &OnChain, now: Now) -> (Change, Option<Al
 				same => same.clone(),
 			};
 			Entry { terms: Some(*terms), ..to(stage) }
-		},
+		}
 		OnChain::Claimed { root, settle_at, price } => {
 			if entry.root.is_some_and(|ours| ours != *root) || entry.root.is_none() {
 				alarm = Some(Alarm::StrangeClaim { claimed: *root });
 			}
 			let terms = entry.terms.unwrap_or(Terms { price: *price, at: now.tick, deadline: now.tick });
 			Entry { terms: Some(terms), ..to(Stage::Claimed { settle_at: *settle_at }) }
-		},
+		}
 		OnChain::Paid { price } => match entry.stage {
 			Stage::Settled { .. } => return (Change::Keep, None),
 			_ => {
 				let terms = entry.terms.unwrap_or(Terms { price: *price, at: now.tick, deadline: now.tick });
 				Entry { terms: Some(terms), ..to(Stage::Settled { paid: None }) }
-			},
+			}
 		},
 		OnChain::Open | OnChain::NotOurs | OnChain::Gone => match &entry.stage {
 			Stage::Wanted { last_block } => {
@@ -148,18 +148,18 @@ pub fn reconcile(entry: &Entry, chain: &OnChain, now: Now) -> (Change, Option<Al
 					true => (Change::Keep, None),
 					false => (Change::Forget, None),
 				};
-			},
+			}
 			Stage::Settled { .. } | Stage::HandedBack { .. } | Stage::Lost => return (Change::Keep, None),
 			// After the deadline it has expired, whatever was sent.
 			Stage::Returning { reason } if entry.terms.is_none_or(|terms| now.tick <= terms.deadline) => {
 				to(Stage::HandedBack { reason: *reason })
-			},
+			}
 			// A job's record is removed only after its last task has ended, and a claimed task ends by being paid.
 			Stage::Claimed { .. } if *chain == OnChain::Gone => to(Stage::Settled { paid: None }),
 			Stage::Claimed { .. } => lost("the claim was taken back by a reorganisation of the chain"),
 			_ if entry.terms.is_some_and(|terms| now.tick > terms.deadline) => {
 				lost("it was not finished before its deadline")
-			},
+			}
 			_ => lost("the chain no longer gives it to this provider"),
 		},
 	};
@@ -214,7 +214,7 @@ mod tests {
 			Change::To(next) => {
 				assert_ne!(next, entry, "a change changes something");
 				Some(next.stage)
-			},
+			}
 			Change::Forget => None,
 		}
 	}
@@ -339,14 +339,18 @@ mod tests {
 	#[test]
 	fn loss_should_keep_its_first_reason() {
 		let given_up = Entry { note: "the GPU was lost".into(), ..entry(Stage::GivenUp) };
-		let (Change::To(lost), None) = reconcile(&given_up, &OnChain::NotOurs, LATE) else { panic!("it is lost") };
+		let (Change::To(lost), None) = reconcile(&given_up, &OnChain::NotOurs, LATE) else {
+			panic!("it is lost")
+		};
 		assert_eq!(lost.note, "the GPU was lost");
 	}
 
 	#[test]
 	fn wanted_task_should_be_forgotten_only_when_its_order_cannot_count_any_more() {
 		let wanted = |last_block| Stage::Wanted { last_block };
-		for (last_block, kept) in [(600, true), (500, true), (500 - ORDER_GRACE, true), (499 - ORDER_GRACE, false)] {
+		for (last_block, kept) in
+			[(600, true), (500, true), (500 - ORDER_GRACE, true), (499 - ORDER_GRACE, false)]
+		{
 			let stage = next(wanted(last_block), OnChain::Open, NOW);
 			assert_eq!(stage.is_some(), kept, "{last_block}");
 		}
@@ -369,7 +373,8 @@ mod tests {
 
 	#[test]
 	fn task_should_be_ours_only_with_our_account_and_attempt() {
-		let accepted = |provider| TaskState::Accepted { provider, price: 10, collateral: 10, at: 100, deadline: 200 };
+		let accepted =
+			|provider| TaskState::Accepted { provider, price: 10, collateral: 10, at: 100, deadline: 200 };
 		let claimed = |provider| TaskState::Claimed {
 			provider,
 			price: 10,

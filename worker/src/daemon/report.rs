@@ -104,9 +104,10 @@ pub fn notices(
 	match provider.worker_key {
 		None => notices.push("the provider has no worker key: run `tessera-worker register`".to_owned()),
 		Some(other) if other != *key => notices.push(
-			"the provider has set the key of another worker: run `tessera-worker register` to set this one's".to_owned(),
+			"the provider has set the key of another worker: run `tessera-worker register` to set this one's"
+				.to_owned(),
 		),
-		Some(_) => {},
+		Some(_) => {}
 	}
 	if provider.bond == 0 {
 		notices.push("the provider has no bond: run `tessera-worker register --bond …`".to_owned());
@@ -117,11 +118,15 @@ pub fn notices(
 		));
 	}
 	match provider.availability {
-		Availability::Online => {},
-		Availability::Offline => notices.push("the chain has not had a heartbeat of this worker yet".to_owned()),
+		Availability::Online => {}
+		Availability::Offline => {
+			notices.push("the chain has not had a heartbeat of this worker yet".to_owned())
+		}
 		Availability::Paused => {
-			notices.push("the provider is paused by its owner: `tessera provider resume` takes tasks again".to_owned());
-		},
+			notices.push(
+				"the provider is paused by its owner: `tessera provider resume` takes tasks again".to_owned(),
+			);
+		}
 	}
 	let published = &provider.profile;
 	if published.endpoint.key != endpoint.key {
@@ -217,7 +222,10 @@ mod tests {
 			(|p| p.availability = Availability::Offline, "heartbeat"),
 			(|p| p.availability = Availability::Paused, "tessera provider resume"),
 			(|p| p.profile.endpoint = endpoint(9, "1.2.3.4:5"), "another endpoint"),
-			(|p| p.profile.endpoint = endpoint(1, "1.2.3.4:6"), "1.2.3.4:6, but results are served on 1.2.3.4:5"),
+			(
+				|p| p.profile.endpoint = endpoint(1, "1.2.3.4:6"),
+				"1.2.3.4:6, but results are served on 1.2.3.4:5",
+			),
 			(|p| p.profile.adapters[0].memory_bytes = 200, "the GPU is not what the profile says"),
 		] {
 			let notice = with(change);

@@ -21,13 +21,16 @@ use std::{
 	time::{Duration, Instant},
 };
 
-use tessera_client::{blobs::{BlobNode, FileMode}, chain::H256};
+use codec::Encode;
+use tessera_client::{
+	blobs::{BlobNode, FileMode},
+	chain::H256,
+};
 use tessera_primitives::{
 	BlobRef, JobId, Tick,
 	job::{ClaimList, HandBackReason, JobRequest},
 	program::ProgramManifest,
 };
-use codec::Encode;
 use tokio::sync::{OnceCell, watch};
 
 use super::{gpu::Gpu, pace::backstop};
@@ -173,7 +176,8 @@ impl Workshop {
 
 	/// Works on a task to the end. Dropping the future stops the work and kills the GPU process.
 	pub async fn work(&self, task: &Assignment, fetched: OnFetched) -> Outcome {
-		let folder = Folder(self.scratch.join(format!("{:?}-{}-{}", task.key.job, task.key.task, task.key.attempt)));
+		let folder =
+			Folder(self.scratch.join(format!("{:?}-{}-{}", task.key.job, task.key.task, task.key.attempt)));
 		let inputs = match self.fetch(task, &folder.0).await {
 			Ok(inputs) => inputs,
 			Err(outcome) => return outcome,
@@ -235,16 +239,19 @@ impl Workshop {
 				Setback::Local(note) => {
 					last = note;
 					None
-				},
+				}
 				Setback::Task(failure) => {
 					last = match &failure {
 						TaskFailure::TimedOut { limit_ms: 0, .. } => {
-							format!("not finished {} ticks before its deadline", task.terms.deadline - task.finish_until)
-						},
+							format!(
+								"not finished {} ticks before its deadline",
+								task.terms.deadline - task.finish_until
+							)
+						}
 						other => other.to_string(),
 					};
 					Some(failure)
-				},
+				}
 			};
 			if let Some(failure) = failure
 				&& blames_program(&failure, task, began, self.tick())
@@ -257,7 +264,10 @@ impl Workshop {
 			}
 			drop(turn);
 			if left > 0 && self.tick() < task.finish_until {
-				tracing::warn!("{}: {last}; this machine is at fault, so it is tried again in {pause:?}", task.key);
+				tracing::warn!(
+					"{}: {last}; this machine is at fault, so it is tried again in {pause:?}",
+					task.key
+				);
 				if self.before(task.finish_until, tokio::time::sleep(pause)).await.is_none() {
 					break;
 				}
@@ -276,7 +286,7 @@ impl Workshop {
 				Err(sick) => {
 					tracing::error!("{} waits: {sick}; the GPU is tried again in {PROBE_PAUSE:?}", task.key);
 					tokio::time::sleep(PROBE_PAUSE).await;
-				},
+				}
 			}
 		}
 		turn
@@ -293,8 +303,10 @@ impl Workshop {
 		let local = |what: &str, e: &dyn std::fmt::Display| Setback::Local(format!("{what}: {e}"));
 		// What a try before left.
 		match std::fs::remove_dir_all(&out_dir) {
-			Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(local("the scratch folder", &e)),
-			_ => {},
+			Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+				return Err(local("the scratch folder", &e));
+			}
+			_ => {}
 		}
 		std::fs::create_dir_all(&out_dir).map_err(|e| local("the scratch folder", &e))?;
 
@@ -318,7 +330,10 @@ impl Workshop {
 		let took = began.elapsed();
 		tracing::debug!(
 			"{}: ran on {} in {took:?} (device {} us, compiling {} us)",
-			task.key, report.adapter.name, report.device_us, report.compile_us
+			task.key,
+			report.adapter.name,
+			report.device_us,
+			report.compile_us
 		);
 		let (root, outputs) = self.store(task, &report).await.map_err(Setback::Local)?;
 		Ok(Outcome::Done { root, outputs, took })
@@ -337,7 +352,8 @@ impl Workshop {
 				bytes: task.request.buffers.get(output.slot).copied().unwrap_or_default(),
 				..output.blob
 			};
-			let stored = self.blobs.add_file(&label, &output.path, FileMode::Copy).await.map_err(|e| e.to_string())?;
+			let stored =
+				self.blobs.add_file(&label, &output.path, FileMode::Copy).await.map_err(|e| e.to_string())?;
 			if stored != expected {
 				return Err(format!(
 					"output {} is not on disk as it was computed ({stored:?}, not {expected:?}): is the disk damaged?",
@@ -407,7 +423,11 @@ mod tests {
 			(100, 105, 50, 6, 101, 101),
 		] {
 			let task = assignment(at, deadline, window, margin);
-			assert_eq!((task.fetch_until, task.finish_until), (fetch_until, finish_until), "{at} {deadline} {window}");
+			assert_eq!(
+				(task.fetch_until, task.finish_until),
+				(fetch_until, finish_until),
+				"{at} {deadline} {window}"
+			);
 		}
 	}
 

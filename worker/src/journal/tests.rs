@@ -177,11 +177,13 @@ fn journal_should_be_refused_when_it_is_damaged_or_of_another_version() {
 	let file = File::new();
 	let journal = file.open();
 	let owner = (FORMAT + 1, genesis(), provider()).encode();
-	journal.write(Durability::Immediate, |store, write| {
-		let mut meta = store.check(write.open_table(META))?;
-		store.check(meta.insert("owner", owner.as_slice()))?;
-		Ok(())
-	}).unwrap();
+	journal
+		.write(Durability::Immediate, |store, write| {
+			let mut meta = store.check(write.open_table(META))?;
+			store.check(meta.insert("owner", owner.as_slice()))?;
+			Ok(())
+		})
+		.unwrap();
 	drop(journal);
 	let error = Journal::open(&file.path, genesis(), provider()).unwrap_err();
 	assert!(matches!(error, JournalError::Format { found, .. } if found == FORMAT + 1), "{error}");

@@ -138,10 +138,7 @@ fn task_should_be_skipped_for_the_rule_that_it_breaks() {
 	expect(|c| c.policy.allow_tenants = [[3; 32].into()].into(), Skip::TenantNotAllowed);
 	expect(|c| c.policy.deny_programs = [H256::repeat_byte(6)].into(), Skip::ProgramDenied);
 	expect(|c| c.policy.allow_programs = [H256::zero()].into(), Skip::ProgramNotAllowed);
-	expect(
-		|c| c.job.request.requirements.regions = vec![Region(*b"FR")].try_into().unwrap(),
-		Skip::Region,
-	);
+	expect(|c| c.job.request.requirements.regions = vec![Region(*b"FR")].try_into().unwrap(), Skip::Region);
 	expect(|c| c.job.request.requirements.class = Some(AdapterClass::A1), Skip::Adapter);
 	expect(|c| c.job.request.requirements.features = Features::SUBGROUP, Skip::Adapter);
 	expect(|c| c.provider.profile.adapters[0].memory_bytes = MIB, Skip::Adapter);

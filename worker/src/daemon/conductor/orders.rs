@@ -8,8 +8,8 @@
 use std::collections::HashSet;
 
 use tessera_client::chain::{
-	BlockNumber, ChainError, JobsEvent, Level, MarketEvent, Order, OrderRefusal, Refusal, SkipReason, TxOutcome,
-	Verdict, View,
+	BlockNumber, ChainError, JobsEvent, Level, MarketEvent, Order, OrderRefusal, Refusal, SkipReason,
+	TxOutcome, Verdict, View,
 };
 use tessera_primitives::{
 	job::HandBackReason,
@@ -120,7 +120,8 @@ impl Conductor<'_> {
 					let free = !self.in_orders.contains(*key) && self.tried.get(*key) != Some(&block);
 					free && kind.is_due(&entry.stage)
 				});
-				let mut ready: Vec<(TaskKey, Entry)> = ready.map(|(key, entry)| (*key, entry.clone())).collect();
+				let mut ready: Vec<(TaskKey, Entry)> =
+					ready.map(|(key, entry)| (*key, entry.clone())).collect();
 				// Tasks whose list was refused go one by one.
 				ready.sort_by_key(|(key, _)| !self.singly.contains(key));
 				match ready.first() {
@@ -203,7 +204,7 @@ impl Conductor<'_> {
 		match sent.kind {
 			Kind::Heartbeat => self.beating = false,
 			Kind::Accept => self.accepting = false,
-			Kind::Claim | Kind::HandBack => {},
+			Kind::Claim | Kind::HandBack => {}
 		}
 		match result {
 			Ok(outcome) => self.included(&sent, &outcome),
@@ -212,7 +213,7 @@ impl Conductor<'_> {
 			Err(error) => {
 				tracing::warn!("{}: {error}; the worker goes on at the next block", sent.kind.name());
 				Ok(())
-			},
+			}
 		}
 	}
 
@@ -250,10 +251,10 @@ impl Conductor<'_> {
 		match refusal.verdict() {
 			Some(Verdict::Taken | Verdict::Outbid | Verdict::AlreadyCounted | Verdict::TooLate) => {
 				tracing::debug!("{name}: {refusal}");
-			},
+			}
 			Some(Verdict::NotEligible | Verdict::Wrong) => {
 				tracing::error!("{name}: {refusal}. `tessera-worker status` says more");
-			},
+			}
 			None => tracing::warn!("{name}: {refusal}; the worker tries again at the next block"),
 		}
 		match sent.kind {
@@ -276,18 +277,18 @@ impl Conductor<'_> {
 					self.market.leave_alone([key], sent.block);
 				}
 				self.forget(&[key])
-			},
+			}
 			Kind::Claim if reason.verdict() == Verdict::Wrong => {
 				self.give_up(key, format!("the chain refuses the claim: {reason}"))
-			},
+			}
 			Kind::HandBack if reason == SkipReason::FetchWindowOver => {
 				self.give_up(key, "the time for handing it back was over".to_owned())
-			},
+			}
 			Kind::Claim | Kind::HandBack => {
 				// The state at the next block says what became of it.
 				tracing::debug!("{key}: {}: {reason}", sent.kind.name());
 				Ok(())
-			},
+			}
 		}
 	}
 

@@ -64,20 +64,23 @@ impl Conductor<'_> {
 				tracing::debug!("{key}: its inputs are here");
 				let entry = Entry { stage: Stage::Fetched, since: self.tick(), ..entry.clone() };
 				Ok(self.journal.put(vec![(key, entry)])?)
-			},
+			}
 			_ => Ok(()),
 		}
 	}
 
 	/// Work has ended.
-	pub(super) fn finished(&mut self, done: Result<(TaskKey, Outcome), JoinError>) -> Result<(), DaemonError> {
+	pub(super) fn finished(
+		&mut self,
+		done: Result<(TaskKey, Outcome), JoinError>,
+	) -> Result<(), DaemonError> {
 		let (key, outcome) = match done {
 			Ok(done) => done,
 			Err(error) if error.is_panic() => {
 				let found = self.working.iter().find(|(_, work)| work.id() == error.id());
 				let Some(key) = found.map(|(key, _)| *key) else { return Ok(()) };
 				(key, Outcome::GivenUp { note: format!("the worker failed: {error}; please report it") })
-			},
+			}
 			// Ended by us.
 			Err(_) => return Ok(()),
 		};
@@ -100,15 +103,15 @@ impl Conductor<'_> {
 				tracing::info!("{key}: computed in {took:.2?}");
 				self.market.took(entry.program, took);
 				(entry.stage, entry.root, entry.outputs) = (Stage::Computed, Some(root), outputs);
-			},
+			}
 			Outcome::Return { reason, note } => {
 				tracing::warn!("{key}: {note}; it is handed back");
 				(entry.stage, entry.note) = (Stage::Returning { reason }, note);
-			},
+			}
 			Outcome::GivenUp { note } => {
 				tracing::error!("{key}: {note}; it is given up and expires");
 				(entry.stage, entry.note) = (Stage::GivenUp, note);
-			},
+			}
 		}
 		self.journal.put(vec![(key, entry)])?;
 		Ok(())

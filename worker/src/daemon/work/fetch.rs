@@ -67,7 +67,11 @@ impl Missing {
 
 impl From<FetchError> for Missing {
 	fn from(error: FetchError) -> Self {
-		if error.is_sources_fault() { Self::Source(error.to_string()) } else { Self::Local(error.to_string()) }
+		if error.is_sources_fault() {
+			Self::Source(error.to_string())
+		} else {
+			Self::Local(error.to_string())
+		}
 	}
 }
 
@@ -82,7 +86,8 @@ impl Workshop {
 	pub(super) async fn fetch(&self, task: &Assignment, folder: &Path) -> Result<Inputs, Outcome> {
 		let in_window = self.tick() < task.fetch_until;
 		let last = Mutex::new(None);
-		let limits = if in_window { vec![task.fetch_until, task.finish_until] } else { vec![task.finish_until] };
+		let limits =
+			if in_window { vec![task.fetch_until, task.finish_until] } else { vec![task.finish_until] };
 		for limit in limits {
 			if let Some(result) = self.before(limit, self.keep_fetching(task, folder, &last)).await {
 				return result.map_err(|note| match self.tick() < task.fetch_until {
@@ -92,18 +97,22 @@ impl Workshop {
 			}
 			match last.lock().unwrap_or_else(PoisonError::into_inner).clone() {
 				// Our own trouble is no reason to hand it back: the rest of the time is there to mend it.
-				Some(Missing::Local(_)) if limit < task.finish_until => {},
+				Some(Missing::Local(_)) if limit < task.finish_until => {}
 				Some(Missing::Source(note)) if in_window => {
 					return Err(Outcome::Return { reason: HandBackReason::NoInputs, note });
-				},
+				}
 				None if in_window => {
 					let note = "the inputs did not arrive within the time for fetching them".into();
 					return Err(Outcome::Return { reason: HandBackReason::NoInputs, note });
-				},
+				}
 				Some(Missing::Local(note) | Missing::Source(note) | Missing::Wrong(note)) => {
 					return Err(Outcome::GivenUp { note });
-				},
-				None => return Err(Outcome::GivenUp { note: "its time was over before the inputs arrived".into() }),
+				}
+				None => {
+					return Err(Outcome::GivenUp {
+						note: "its time was over before the inputs arrived".into(),
+					});
+				}
 			}
 		}
 		Err(Outcome::GivenUp { note: "its time was over before the inputs arrived".into() })
@@ -145,20 +154,21 @@ impl Workshop {
 
 		let mut buffers = vec![Source::Zero; task.manifest.buffers.len()];
 		let inputs = material.spec.inputs_of(task.key.task);
-		let inputs = inputs.ok_or_else(|| Missing::Wrong("the job's specification does not list the task".into()))?;
+		let inputs =
+			inputs.ok_or_else(|| Missing::Wrong("the job's specification does not list the task".into()))?;
 		for (slot, input) in inputs {
 			let source = match (input, material.shared.get(&slot)) {
 				(TaskInput::Inline(bytes), _) => Source::Inline(bytes),
 				(TaskInput::Blob(blob), Some(file)) => {
 					self.get(task, &label, &blob).await?;
 					Source::File(file.clone())
-				},
+				}
 				(TaskInput::Blob(blob), None) => {
 					self.get(task, &label, &blob).await?;
 					let file = folder.join(format!("{slot}.in"));
 					self.blobs.export(&blob, &file).await?;
 					Source::File(file)
-				},
+				}
 			};
 			if let Some(buffer) = buffers.get_mut(usize::from(slot)) {
 				*buffer = source;
@@ -212,7 +222,7 @@ impl Workshop {
 					_ => None,
 				});
 				said.ok_or(FetchError::Failed { blob, failures })?
-			},
+			}
 			Err(other) => return Err(other.into()),
 		};
 		if found == 0 || found > MAX_PACKAGE_BYTES {
