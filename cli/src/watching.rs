@@ -74,14 +74,13 @@ impl<'a> Watch<'a> {
 		serving: Option<Serving>,
 		fetcher: Option<Fetcher>,
 	) -> Self {
-		let bar = ctx.out.bar(0, &format!("job {}", table::short(&job)));
 		Self {
 			ctx,
 			chain,
 			job,
 			serving,
 			fetcher,
-			bar,
+			bar: ProgressBar::hidden(),
 			info: None,
 			stale: true,
 			blind: false,
@@ -282,12 +281,13 @@ impl<'a> Watch<'a> {
 
 	fn say(&mut self, job: &JobInfo, block: BlockRef, price: Option<Balance>) {
 		let counts = job.counts;
-		let done = counts.settled.saturating_add(counts.failed);
-		self.bar.set_length(job.request.tasks.into());
-		self.bar.set_position(done.into());
-		let at = price.map(|price| format!(" at {}", table::amount(price))).unwrap_or_default();
+		if self.said.is_none() {
+			let what = format!("job {}", table::short(&self.job));
+			self.bar = self.ctx.out.bar(job.request.tasks.into(), &what);
+		}
+		self.bar.set_position(counts.settled.saturating_add(counts.failed).into());
 		let who = table::plural(self.providers.len() as u64, "provider");
-		let text = format!("{}{at}, {who}", table::counts(&counts));
+		let text = format!("{}, {who}", table::counts_at(&counts, price));
 		self.bar.set_message(text.clone());
 		if self.said == Some(counts) {
 			return;

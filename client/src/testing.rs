@@ -8,13 +8,14 @@ use std::{
 	io::{BufRead, BufReader},
 	path::PathBuf,
 	process::{Child, Command, ExitStatus, Stdio},
-	sync::{Arc, Mutex, mpsc},
+	sync::{Arc, Mutex, Weak, mpsc},
 	thread,
 	time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
-use tokio::sync::OnceCell;
+use tempfile::TempDir;
+use tokio::sync::Mutex as Shared;
 
 /// Variable with the path of the node to use.
 pub const NODE_VARIABLE: &str = "TESSERA_NODE_BIN";
@@ -52,6 +53,8 @@ pub struct DevNode {
 	child: Child,
 	log: Arc<Mutex<Vec<String>>>,
 	rpc_port: u16,
+	/// Removed after the node has ended.
+	folder: Option<TempDir>,
 }
 
 /// Starts a node of a new development chain and waits until it answers.
@@ -59,10 +62,18 @@ pub async fn spawn_dev_node() -> Result<DevNode> {
 	DevNode::start(NodeOptions::default()).await
 }
 
-/// The node that all tests of a process share.
-pub async fn shared_dev_node() -> &'static DevNode {
-	static NODE: OnceCell<DevNode> = OnceCell::const_new();
-	NODE.get_or_init(|| async { spawn_dev_node().await.expect("a node starts") }).await
+/// The node that the tests of a process share. It ends when none of them holds it any more.
+pub async fn shared_dev_node() -> Arc<DevNode> {
+	static NODE: Shared<Weak<DevNode>> = Shared::const_new(Weak::new());
+	let mut shared = NODE.lock().await;
+	match shared.upgrade() {
+		Some(node) => node,
+		None => {
+			let node = Arc::new(spawn_dev_node().await.expect("a node starts"));
+			*shared = Arc::downgrade(&node);
+			node
+		}
+	}
 }
 
 /// The node's binary: what [`NODE_VARIABLE`] says, or the one that was built beside this program.
@@ -86,10 +97,15 @@ impl DevNode {
 	/// Starts a node and waits until it answers.
 	pub async fn start(options: NodeOptions) -> Result<Self> {
 		let mut arguments: Vec<OsString> = options.chain.iter().map(Into::into).collect();
-		match options.base_path {
-			Some(path) => arguments.extend(["--base-path".into(), path.into()]),
-			None => arguments.push("--tmp".into()),
-		}
+		// Not `--tmp`: the node leaves its folder behind.
+		let (path, folder) = match options.base_path {
+			Some(path) => (path, None),
+			None => {
+				let folder = tempfile::tempdir()?;
+				(folder.path().to_owned(), Some(folder))
+			}
+		};
+		arguments.extend(["--base-path".into(), path.into()]);
 		arguments.extend(["--rpc-port".into(), options.rpc_port.to_string().into()]);
 		let quiet =
 			["--listen-addr", "/ip4/127.0.0.1/tcp/0", "--no-prometheus", "--no-mdns", "--no-telemetry"];
@@ -99,7 +115,7 @@ impl DevNode {
 
 		let log = Arc::default();
 		let child = spawn_kept(node_binary()?, arguments, Arc::clone(&log))?;
-		let mut node = Self { child, log, rpc_port: 0 };
+		let mut node = Self { child, log, rpc_port: 0, folder };
 		let deadline = Instant::now() + PATIENCE;
 		loop {
 			if let Some(port) = node.log_lines().iter().find_map(|line| serving_port(line)) {
@@ -174,13 +190,16 @@ impl Drop for DevNode {
 		if matches!(self.child.try_wait(), Ok(Some(_))) {
 			return;
 		}
-		self.terminate();
-		let deadline = Instant::now() + DROP_PATIENCE;
-		while Instant::now() < deadline {
-			if !matches!(self.child.try_wait(), Ok(None)) {
-				return;
+		// Data that is thrown away needs no orderly end.
+		if self.folder.is_none() {
+			self.terminate();
+			let deadline = Instant::now() + DROP_PATIENCE;
+			while Instant::now() < deadline {
+				if !matches!(self.child.try_wait(), Ok(None)) {
+					return;
+				}
+				thread::sleep(PAUSE);
 			}
-			thread::sleep(PAUSE);
 		}
 		let _ = self.child.kill();
 		let _ = self.child.wait();

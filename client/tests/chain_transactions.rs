@@ -10,12 +10,9 @@ use common::{
 };
 use futures::{TryStreamExt, future::join_all};
 use std::collections::BTreeSet;
-use tessera_client::{
-	chain::{
-		AccountId, Chain, ChainError, H256, HoldKind, JobInfo, JobsEvent, Level, MarketEvent, Refusal,
-		TaskInfo, TaskState, calls,
-	},
-	testing::shared_dev_node,
+use tessera_client::chain::{
+	AccountId, Chain, ChainError, H256, HoldKind, JobInfo, JobsEvent, Level, MarketEvent, Refusal, TaskInfo,
+	TaskState, calls,
 };
 use tessera_primitives::TESS;
 
@@ -94,9 +91,9 @@ async fn transactions_should_all_be_included_once_when_sent_at_once() {
 
 #[tokio::test]
 async fn transactions_should_all_be_included_once_when_two_programs_share_an_account() {
-	let node = shared_dev_node().await;
 	// Each connection counts for itself, as two processes would.
-	let (one, other) = (connect(node).await, connect(node).await);
+	let one = chain().await;
+	let other = connect(&one.node).await;
 	let sender = funded(&one, &rich("Charlie"), "Sender/shared", 100 * TESS).await;
 	let receiver = key("Receiver/shared").account();
 	let call = calls::transfer(&receiver, TESS);

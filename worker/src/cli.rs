@@ -203,7 +203,7 @@ async fn stop_signal() {
 /// Connects to the node for one question, and does not wait long.
 async fn connect(url: &str) -> Result<Chain, ChainError> {
 	let options = ConnectOptions {
-		connect_timeout: Duration::from_secs(5),
+		connect_timeout: Duration::from_secs(10),
 		patience: Duration::from_secs(60),
 		..Default::default()
 	};

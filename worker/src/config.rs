@@ -86,7 +86,7 @@ impl Default for BlobSettings {
 /// How tasks are worked on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TaskSettings {
-	/// Tasks held at a time: taken and not yet claimed.
+	/// Tasks held at a time: taken and not yet computed.
 	pub max: u32,
 	/// Tasks on the GPU at a time.
 	pub at_once: u32,

@@ -137,6 +137,7 @@ async fn go(
 	reporter.write();
 
 	let chain = connect(&settings.url, reporter).await?;
+	reporter.status.chain.genesis = Some(format!("{:?}", chain.genesis()));
 	let journal = Journal::open(&home.journal(), chain.genesis(), me)?;
 	tracing::info!(
 		provider = %me,

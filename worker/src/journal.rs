@@ -139,9 +139,9 @@ impl Stage {
 		matches!(self, Self::Settled { .. } | Self::HandedBack { .. } | Self::Lost)
 	}
 
-	/// Whether it takes one of the places for tasks that are worked on.
-	pub fn is_held(&self) -> bool {
-		!self.is_over() && !matches!(self, Self::Claimed { .. } | Self::GivenUp | Self::Returning { .. })
+	/// Whether it takes one of the places for tasks that wait for inputs or GPU.
+	pub fn takes_place(&self) -> bool {
+		matches!(self, Self::Wanted { .. } | Self::Accepted | Self::Fetched)
 	}
 
 	/// One word for people.

@@ -184,7 +184,7 @@ pub struct Candidate {
 	pub program: ProgramId,
 	/// From acceptance to claim, by the wall clock.
 	pub window: Duration,
-	/// How long it will take, when a task of its program ran here before.
+	/// How long it will take, when a task of its kind ran here before.
 	pub estimate: Option<Duration>,
 }
 
@@ -201,15 +201,15 @@ pub struct Room {
 	pub at_once: u32,
 }
 
-/// How long a task takes, when it is not known: a quarter of its time. So a worker takes two tasks of a program that is
-/// new to it, and more once it has seen one run.
+/// How long a task will take. When that is not known, it is three eighths of its time: so a worker takes two tasks of a
+/// kind that is new to it, and more once it has seen one run.
 pub fn expected(estimate: Option<Duration>, window: Duration) -> Duration {
-	estimate.unwrap_or(window / 4)
+	estimate.unwrap_or(window / 8 * 3)
 }
 
 /// Chooses from the candidates what there is room for: the best paid first, among equals those that this provider
 /// ranks first, so that workers do not all reach for the same ones. A task is taken only when it will be finished in
-/// half of its time. Returns what was chosen, and why the others were not.
+/// three quarters of its time. Returns what was chosen, and why the others were not.
 pub fn choose(
 	mut candidates: Vec<Candidate>,
 	provider: &AccountId,
@@ -219,7 +219,7 @@ pub fn choose(
 	let (mut chosen, mut skipped) = (Vec::new(), Vec::new());
 	for candidate in candidates {
 		let total = room.queued.saturating_add(expected(candidate.estimate, candidate.window));
-		if room.tasks == 0 || total > candidate.window / 2 * room.at_once.max(1) {
+		if room.tasks == 0 || total > candidate.window / 4 * 3 * room.at_once.max(1) {
 			skipped.push(Skip::Busy);
 		} else if candidate.collateral > room.free_bond {
 			skipped.push(Skip::Collateral);

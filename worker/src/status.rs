@@ -5,6 +5,7 @@
 //! count with.
 
 use std::{
+	collections::BTreeMap,
 	io::{self, Write},
 	path::Path,
 	time::{SystemTime, UNIX_EPOCH},
@@ -15,6 +16,9 @@ use tessera_client::chain::BlockNumber;
 use tessera_primitives::{Balance, Tick};
 
 use crate::{adapters::AdapterDescription, journal::Totals, policy::Skip};
+
+/// Tasks that a report lists.
+pub const MAX_LISTED: usize = 100;
 
 /// What a worker is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -58,7 +62,9 @@ pub struct Status {
 	pub endpoint: Option<EndpointStatus>,
 	/// Its GPU, once it is known.
 	pub adapter: Option<AdapterDescription>,
-	/// What it holds, and what is over since a short while.
+	/// Number of tasks in the journal by stage.
+	pub stages: BTreeMap<String, u32>,
+	/// Tasks of the journal: those that are worked on first, then the latest, not more than [`MAX_LISTED`].
 	pub tasks: Vec<TaskStatus>,
 	/// What came of all tasks.
 	pub totals: Totals,

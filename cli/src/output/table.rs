@@ -74,12 +74,18 @@ pub fn account(account: &AccountId) -> String {
 
 /// Tasks by state, those that there are: `3 open, 2 settled`.
 pub fn counts(counts: &TaskCounts) -> String {
+	counts_at(counts, None)
+}
+
+/// Tasks by state, with the price of the open ones: `3 open at 0.01 TESS, 2 settled`.
+pub fn counts_at(counts: &TaskCounts, price: Option<Balance>) -> String {
+	let at = price.map(|price| format!(" at {}", amount(price))).unwrap_or_default();
 	let states = [
-		(counts.open, "open"),
-		(counts.accepted, "working"),
-		(counts.claimed, "claimed"),
-		(counts.settled, "settled"),
-		(counts.failed, "failed"),
+		(counts.open, format!("open{at}")),
+		(counts.accepted, "working".into()),
+		(counts.claimed, "claimed".into()),
+		(counts.settled, "settled".into()),
+		(counts.failed, "failed".into()),
 	];
 	let found: Vec<_> =
 		states.iter().filter(|(n, _)| *n > 0).map(|(n, state)| format!("{n} {state}")).collect();
@@ -124,6 +130,7 @@ mod tests {
 	fn counts_should_name_only_what_there_is() {
 		let some = TaskCounts { open: 3, accepted: 0, claimed: 1, settled: 0, failed: 2 };
 		assert_eq!(counts(&some), "3 open, 1 claimed, 2 failed");
+		assert_eq!(counts_at(&some, Some(5)), "3 open at 5 planck, 1 claimed, 2 failed");
 		assert_eq!(counts(&TaskCounts::default()), "none");
 		assert_eq!(plural(1u32, "task"), "1 task");
 		assert_eq!(plural(0u32, "task"), "0 tasks");

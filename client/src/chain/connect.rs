@@ -297,7 +297,9 @@ async fn open(url: &str, options: &ConnectOptions) -> Result<ReconnectingClient,
 			.connection_timeout(options.connect_timeout)
 			.request_timeout(options.patience)
 	};
-	let pauses = ExponentialBackoff::from_millis(FIRST_PAUSE_MILLIS).max_delay(options.max_pause);
+	// The pauses are powers of two, times the factor.
+	let pauses =
+		ExponentialBackoff::from_millis(2).factor(FIRST_PAUSE_MILLIS / 2).max_delay(options.max_pause);
 	let failed = |error: RpcError| ChainError::Unreachable {
 		url: url.into(),
 		seconds: seconds(options.connect_timeout),

@@ -5,7 +5,7 @@
 // Every test binary compiles this module and uses a part of it.
 #![allow(dead_code)]
 
-use std::time::Duration;
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use tessera_client::{
 	chain::{AccountId, AccountSigner, Chain, ChainError, ConnectOptions, H256, Level, TxOutcome, calls},
@@ -27,9 +27,24 @@ pub const PATIENCE: Duration = Duration::from_secs(240);
 /// A thousandth of a TESS.
 pub const MILLI: Balance = TESS / 1000;
 
+/// A connection to the node that the tests of a process share, which runs at least as long.
+pub struct Shared {
+	chain: Chain,
+	pub node: Arc<DevNode>,
+}
+
+impl Deref for Shared {
+	type Target = Chain;
+
+	fn deref(&self) -> &Chain {
+		&self.chain
+	}
+}
+
 /// A connection to the node that the tests of a process share.
-pub async fn chain() -> Chain {
-	connect(shared_dev_node().await).await
+pub async fn chain() -> Shared {
+	let node = shared_dev_node().await;
+	Shared { chain: connect(&node).await, node }
 }
 
 /// A connection to this node.

@@ -3,10 +3,7 @@
 //! What clients, wallets and stored calls rely on.
 
 use crate::{AllPalletsWithSystem, RuntimeBlockLength, RuntimeBlockWeights, TxExtension, constants::*};
-use frame_support::{
-	dispatch::DispatchClass,
-	traits::{Get, PalletsInfoAccess},
-};
+use frame_support::{dispatch::DispatchClass, traits::PalletsInfoAccess};
 use sp_runtime::traits::TransactionExtension;
 
 #[test]

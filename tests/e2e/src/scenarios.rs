@@ -15,7 +15,7 @@ use futures::{
 pub async fn named<T>(name: &str, run: impl Future<Output = Result<T>>) -> Result<T, String> {
 	let began = Instant::now();
 	let result = match AssertUnwindSafe(run).catch_unwind().await {
-		Ok(result) => result.map_err(|error| format!("{error:?}")),
+		Ok(result) => result.map_err(|error| format!("{error:#}")),
 		// The panic has printed its message and place.
 		Err(panic) => Err(format!("panicked: {}", message(panic.as_ref()))),
 	};

@@ -48,25 +48,27 @@ async fn holder(network: &Network, job: JobId) -> Result<Option<AccountId>> {
 }
 
 /// Waits until the worker computes a task of the job, kills it with what it has started, and makes sure that it was in
-/// the middle of the task.
+/// the middle of the task: the GPU process ran, the worker said so, and the chain has no claim.
 async fn kill_mid_task(network: &Network, worker: &mut Worker, job: JobId) -> Result<()> {
 	let provider = account(worker.owner())?;
 	let mut gpu = None;
 	network
 		.until(&format!("{}'s worker computes", worker.owner()), async || {
+			let status = worker.status().await?;
+			let tasks =
+				status["worker"]["tasks"].as_array().with_context(|| format!("no tasks in {status}"))?;
+			let runs =
+				tasks.iter().any(|task| task["job"] == format!("{job:?}") && task["stage"] == "running");
 			gpu = worker.gpu_process();
-			Ok(gpu.is_some() && holder(network, job).await? == Some(provider))
+			Ok(runs && gpu.is_some())
 		})
 		.await?;
-	let gpu = gpu.context("it computes")?;
 	worker.kill();
+	let gpu = gpu.context("it computes")?;
 	network.until("the GPU process has gone with its worker", async || Ok(!process::exists(gpu))).await?;
-	ensure!(holder(network, job).await? == Some(provider), "the task was not finished");
-	let status = worker.status().await?;
-	let tasks = status["worker"]["tasks"].as_array().with_context(|| format!("no tasks in {status}"))?;
 	ensure!(
-		tasks.iter().any(|task| task["stage"] == "running"),
-		"the journal says that it was running: {status}"
+		holder(network, job).await? == Some(provider),
+		"the task was finished before the worker was killed"
 	);
 	Ok(())
 }

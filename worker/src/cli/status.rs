@@ -242,10 +242,15 @@ fn describe(
 	idle(out, status)
 }
 
+/// Tasks that fit one screen.
+const SHOWN: usize = 12;
+
 fn tasks(out: &mut String, status: &Status) -> std::fmt::Result {
 	if status.tasks.is_empty() {
 		return Ok(());
 	}
+	let counts: Vec<String> = status.stages.iter().map(|(stage, count)| format!("{count} {stage}")).collect();
+	writeln!(out, "tasks      {}", counts.join(", "))?;
 	let mut table = Table::new();
 	table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header([
 		"job",
@@ -256,7 +261,7 @@ fn tasks(out: &mut String, status: &Status) -> std::fmt::Result {
 		"deadline",
 		"note",
 	]);
-	for task in &status.tasks {
+	for task in status.tasks.iter().take(SHOWN) {
 		let optional = |number: Option<u32>| number.map_or(String::new(), |n| n.to_string());
 		table.add_row([
 			task.job.get(..10).unwrap_or_default().to_owned(),
@@ -268,7 +273,7 @@ fn tasks(out: &mut String, status: &Status) -> std::fmt::Result {
 			task.note.clone(),
 		]);
 	}
-	writeln!(out, "\n{table}")
+	writeln!(out, "\n{}", table.trim_fmt())
 }
 
 fn idle(out: &mut String, status: &Status) -> std::fmt::Result {
@@ -354,6 +359,7 @@ mod tests {
 				deadline: Some(155),
 				note: String::new(),
 			}],
+			stages: [("running".to_owned(), 1), ("settled".to_owned(), 40)].into(),
 			totals: Totals { settled: 41, earned: 2 * TESS, unseen: TESS, handed_back: 1, lost: 2 },
 			market: Some(market),
 			notices: vec!["the provider has no worker key".into()],
@@ -373,6 +379,7 @@ mod tests {
 			"block 61, tick 58",
 			"2 TESS for 41 tasks, and 1 TESS before the protocol's cut",
 			"NOTE       the provider has no worker key",
+			"tasks      1 running, 40 settled",
 			"0xabababab",
 			"running",
 			"0.01 TESS",

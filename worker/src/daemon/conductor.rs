@@ -2,11 +2,13 @@
 
 //! The loop: blocks, outcomes and orders in, work and orders out.
 
+mod blocks;
 mod orders;
+mod taking;
 mod tasks;
 
 use std::{
-	collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+	collections::{BTreeSet, HashMap, HashSet},
 	sync::Arc,
 	time::{Duration, Instant},
 };
@@ -14,18 +16,12 @@ use std::{
 use futures::StreamExt;
 use tessera_client::{
 	chain::{
-		AccountId, BlockNumber, BlockRef, Chain, ChainError, JobsEvent, Level, MarketBlock, MarketEvent,
-		ProviderInfo, ProvidersEvent, TxOutcome, View,
+		AccountId, BlockNumber, BlockRef, Chain, ChainError, Level, MarketBlock, ProviderInfo, TxOutcome,
+		View,
 	},
 	keys::Key,
-	manifest::units::format_amount,
 };
-use tessera_primitives::{
-	JobId, TaskId, Tick,
-	api::Clock,
-	limits::MAX_PAGE,
-	provider::{Adapter, Availability},
-};
+use tessera_primitives::{Tick, api::Clock, provider::Adapter};
 use tokio::{
 	sync::{mpsc, watch},
 	task::{AbortHandle, JoinSet},
@@ -34,16 +30,14 @@ use tokio::{
 
 use super::{
 	DaemonError,
-	market::{Looker, Market, queued},
+	market::Market,
 	pace::Pace,
-	reconcile::{Change, Now, OnChain, reconcile},
 	report::{Reporter, notices},
 	work::{Outcome, Workshop, label, task_of_label},
 };
 use crate::{
 	config::Settings,
 	journal::{Entry, Journal, JournalError, Stage, TaskKey},
-	policy::{Room, choose},
 	register::profile_adapter,
 	status::State,
 };
@@ -99,8 +93,13 @@ pub struct Conductor<'a> {
 	tried: HashMap<TaskKey, BlockNumber>,
 	/// Tasks whose list was refused as a whole: each gets an order of its own.
 	singly: HashSet<TaskKey>,
-	/// The block at which the market was looked at, and the window of the last heartbeat.
+	/// The block at which the market was looked at; `None` when another look at the same block is worth it.
 	looked_at: Option<BlockNumber>,
+	/// The block at which tasks were reached for: once a block.
+	reached_at: Option<BlockNumber>,
+	/// Whether the last look found more than there was room for.
+	more_to_take: bool,
+	/// The block at which the last heartbeat was sent.
 	beaten_at: Option<BlockNumber>,
 	/// A health probe of an idle GPU, and when the next one may be.
 	probe: JoinSet<()>,
@@ -145,6 +144,8 @@ impl<'a> Conductor<'a> {
 			tried: HashMap::new(),
 			singly: HashSet::new(),
 			looked_at: None,
+			reached_at: None,
+			more_to_take: false,
 			beaten_at: None,
 			probe: JoinSet::new(),
 			probe_after: Instant::now(),
@@ -291,156 +292,6 @@ impl<'a> Conductor<'a> {
 		}
 	}
 
-	/// New blocks, the oldest first.
-	async fn saw(&mut self, batch: Vec<MarketBlock>) -> Result<(), DaemonError> {
-		let Some(newest) = batch.last().map(|block| block.block) else { return Ok(()) };
-		let uncertain = batch.iter().any(|block| block.missed || !block.retracted.is_empty());
-		for block in &batch {
-			self.saw_events(block)?;
-		}
-		self.last_block_at = Instant::now();
-		self.pace.saw(newest.number, self.last_block_at);
-		match self.look_at(newest, uncertain).await {
-			Ok(()) => {
-				self.journal.set_block(newest)?;
-				self.reporter.status.error = None;
-				Ok(())
-			}
-			Err(Problem::Chain(error)) => {
-				// The next block leads here again.
-				tracing::warn!("block {} was not looked at: {error}", newest.number);
-				self.reporter.status.error = Some(error.to_string());
-				Ok(())
-			}
-			Err(Problem::Daemon(error)) => Err(error),
-		}
-	}
-
-	fn saw_events(&mut self, block: &MarketBlock) -> Result<(), DaemonError> {
-		for event in &block.events {
-			if event.provider() != Some(self.me) {
-				continue;
-			}
-			match event {
-				MarketEvent::Jobs(JobsEvent::TaskAccepted { job, task, attempt, .. }) => {
-					let key = TaskKey { job: *job, task: *task, attempt: *attempt };
-					if self.journal.get(&key).is_none() {
-						self.strangers.insert(key);
-					}
-				}
-				MarketEvent::Jobs(JobsEvent::TaskSettled { job, task, paid, .. }) => {
-					let id = (*job, *task);
-					// The event does not say the attempt: it was our last.
-					let ours = self.journal.entries().iter().rev().find(|(key, _)| (key.job, key.task) == id);
-					if let Some((key, entry)) = ours {
-						tracing::info!("{key}: settled, the provider got {}", format_amount(*paid));
-						let stage = Stage::Settled { paid: Some(*paid) };
-						let since = if entry.stage.is_over() { entry.since } else { self.tick() };
-						let entry = Entry { stage, since, ..entry.clone() };
-						self.journal.put(vec![(*key, entry)])?;
-					}
-				}
-				MarketEvent::Providers(ProvidersEvent::Penalised { amount, bond, .. }) => {
-					tracing::warn!(
-						"{} of the bond were burnt as a penalty; {} are left",
-						format_amount(*amount),
-						format_amount(*bond)
-					);
-				}
-				_ => {}
-			}
-		}
-		Ok(())
-	}
-
-	/// Reads the chain at a block and brings the journal in line with it.
-	async fn look_at(&mut self, block: BlockRef, uncertain: bool) -> Result<(), Problem> {
-		let view = self.chain.view_at(block).await?;
-		let clock = view.clock().await?;
-		let provider = view.provider(&self.me).await?;
-		self.clock.send_replace(clock.tick);
-		self.reporter.has_seen(block.number, clock.tick, &self.pace);
-
-		let due = |entry: &Entry| match entry.stage {
-			// A claimed task is looked at when it is due, or when the chain has changed its mind.
-			Stage::Claimed { settle_at } => uncertain || clock.tick >= settle_at,
-			_ => uncertain || !entry.stage.is_over(),
-		};
-		let mut keys: BTreeSet<TaskKey> =
-			self.journal.entries().iter().filter(|(_, entry)| due(entry)).map(|(key, _)| *key).collect();
-		keys.append(&mut self.strangers.clone());
-		let states = self.states(&view, &keys).await?;
-
-		let mut changes = Vec::new();
-		let mut forgotten = Vec::new();
-		for (key, chain) in states {
-			let order_under_way = self.in_orders.contains(&key);
-			let now = Now { block: block.number, tick: clock.tick, order_under_way };
-			let Some(entry) = self.journal.get(&key) else {
-				if let OnChain::Ours(terms) = chain
-					&& let Some(job) = self.market.job(&view, key.job).await?
-				{
-					tracing::info!("{key}: it is ours, but not in the journal; taken up");
-					changes.push((key, Entry::accepted(job.request.program, terms, clock.tick)));
-				}
-				continue;
-			};
-			let (change, alarm) = reconcile(entry, &chain, now);
-			if let Some(alarm) = alarm {
-				tracing::error!("{key}: {alarm}");
-			}
-			match change {
-				Change::Keep => {}
-				Change::To(next) => {
-					tell(&key, entry, &next);
-					changes.push((key, next));
-				}
-				Change::Forget => forgotten.push(key),
-			}
-		}
-		let jobs: BTreeSet<JobId> =
-			changes.iter().filter(|(_, entry)| entry.stage.is_over()).map(|(key, _)| key.job).collect();
-		self.journal.put(changes)?;
-		self.journal.remove(&forgotten)?;
-		jobs.iter().for_each(|job| self.forget_job_if_done(job));
-		self.strangers.clear();
-		self.seen = Some(Seen { view, clock, provider });
-		Ok(())
-	}
-
-	/// What the chain says of these tasks.
-	async fn states(
-		&self,
-		view: &View,
-		keys: &BTreeSet<TaskKey>,
-	) -> Result<Vec<(TaskKey, OnChain)>, ChainError> {
-		let mut by_job: BTreeMap<_, Vec<TaskKey>> = BTreeMap::new();
-		for key in keys {
-			by_job.entry(key.job).or_default().push(*key);
-		}
-		let mut states = Vec::new();
-		for (job, keys) in by_job {
-			let first = keys.iter().map(|key| key.task).min().unwrap_or(0);
-			let span =
-				keys.iter().map(|key| key.task).max().unwrap_or(0).saturating_sub(first).saturating_add(1);
-			// One question for many neighbours, or one for each.
-			let page = if keys.len() > 4 && span <= MAX_PAGE {
-				let page = view.tasks_page(job, first, span).await?;
-				Some(page.into_iter().map(|task| (task.id, task)).collect::<HashMap<TaskId, _>>())
-			} else {
-				None
-			};
-			for key in keys {
-				let task = match &page {
-					Some(page) => page.get(&(key.job, key.task)).cloned(),
-					None => view.task(key.job, key.task).await?,
-				};
-				states.push((key, OnChain::of(task.as_ref(), &self.me, key.attempt)));
-			}
-		}
-		Ok(states)
-	}
-
 	/// Begins whatever the stages call for.
 	async fn act(&mut self) -> Result<(), DaemonError> {
 		if self.seen.is_none() {
@@ -463,63 +314,6 @@ impl<'a> Conductor<'a> {
 		}
 		self.prune().await?;
 		self.look_after_gpu();
-		Ok(())
-	}
-
-	/// Takes open tasks, once a block.
-	async fn take_tasks(&mut self) -> Result<(), Problem> {
-		let Some(seen) = &self.seen else { return Ok(()) };
-		let block = seen.view.block().number;
-		if self.accepting || self.looked_at == Some(block) {
-			return Ok(());
-		}
-		let Some(provider) = seen.provider.clone() else { return Ok(()) };
-		let ready = provider.worker_key == Some(self.key.worker_key())
-			&& provider.availability == Availability::Online
-			&& provider.bond > 0
-			&& !self.shop.gpu.is_suspect();
-		if !ready {
-			return Ok(());
-		}
-		self.looked_at = Some(block);
-		let view = seen.view.clone();
-
-		// An entry that is only wanted, by an order that is not followed any more, is no obstacle.
-		let held: Vec<(&TaskKey, &Entry)> = self
-			.journal
-			.entries()
-			.iter()
-			.filter(|(key, entry)| {
-				!matches!(entry.stage, Stage::Wanted { .. }) || self.in_orders.contains(*key)
-			})
-			.collect();
-		let busy: Vec<&Entry> =
-			held.iter().filter(|(_, entry)| entry.stage.is_held()).map(|(_, e)| *e).collect();
-		let ahead = busy.iter().filter(|entry| matches!(entry.stage, Stage::Accepted | Stage::Fetched));
-		let ahead = ahead.filter_map(|e| Some((e.program, e.terms?.deadline.saturating_sub(e.terms?.at))));
-		let places = usize::try_from(self.settings.tasks.max).unwrap_or(usize::MAX);
-		let room = Room {
-			tasks: places.saturating_sub(busy.len()),
-			free_bond: provider.bond.saturating_sub(provider.collateral),
-			queued: queued(&self.market, &self.pace, ahead),
-			at_once: self.settings.tasks.at_once,
-		};
-		let known: HashSet<TaskKey> = held.iter().map(|(key, _)| **key).collect();
-		let looker = Looker {
-			policy: &self.settings.policy,
-			provider: &provider,
-			adapter: self.shop.gpu.description().on_chain(),
-			pace: &self.pace,
-			known: &known,
-		};
-		let mut look = self.market.look(&view, &looker).await?;
-		let (chosen, skipped) = choose(std::mem::take(&mut look.candidates), &self.me, room);
-		look.status.wanted = u32::try_from(chosen.len()).unwrap_or(u32::MAX);
-		look.status.add_skipped(skipped);
-		self.reporter.status.market = Some(look.status);
-		if !chosen.is_empty() {
-			self.accept(&view, chosen).await?;
-		}
 		Ok(())
 	}
 
@@ -617,25 +411,5 @@ impl From<ChainError> for Problem {
 impl From<JournalError> for Problem {
 	fn from(error: JournalError) -> Self {
 		Self::Daemon(error.into())
-	}
-}
-
-/// Says what became of a task.
-fn tell(key: &TaskKey, before: &Entry, after: &Entry) {
-	if before.stage.name() == after.stage.name() {
-		return;
-	}
-	match &after.stage {
-		Stage::Accepted => {
-			let price = after.terms.map_or(String::new(), |terms| {
-				format!(" for {}, to be claimed by tick {}", format_amount(terms.price), terms.deadline)
-			});
-			tracing::info!("{key}: accepted{price}");
-		}
-		Stage::Claimed { settle_at } => tracing::info!("{key}: claimed, to be settled at tick {settle_at}"),
-		Stage::Settled { .. } => tracing::info!("{key}: settled"),
-		Stage::HandedBack { .. } => tracing::info!("{key}: handed back ({})", after.note),
-		Stage::Lost => tracing::warn!("{key}: lost: {}", after.note),
-		other => tracing::info!("{key}: {}", other.name()),
 	}
 }

@@ -329,17 +329,24 @@ mod tests {
 		let settings = BlobSettings { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Default::default() };
 		let node = home.open_blobs(&settings).await.unwrap();
 		let first = node.endpoint_info();
-		node.shutdown().await;
+		let close = async |node: BlobNode| node.shutdown().await;
+		close(node).await;
 		let node = home.open_blobs(&settings).await.unwrap();
 		assert_eq!(node.endpoint_info(), first);
-		node.shutdown().await;
+		close(node).await;
 
 		// Somebody else has the port now.
 		let address: SocketAddr = first.addresses_text()[0].parse().unwrap();
-		let _taken = std::net::UdpSocket::bind(address).unwrap();
+		let _taken = loop {
+			// The endpoint closes its socket a moment later.
+			match std::net::UdpSocket::bind(address) {
+				Ok(socket) => break socket,
+				Err(_) => tokio::time::sleep(BIND_PAUSE).await,
+			}
+		};
 		let node = home.open_blobs(&settings).await.unwrap();
 		assert_eq!(node.endpoint_info().key, first.key);
 		assert_ne!(node.endpoint_info().addresses, first.addresses);
-		node.shutdown().await;
+		close(node).await;
 	}
 }

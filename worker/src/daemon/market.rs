@@ -8,9 +8,11 @@ use std::{
 	time::Duration,
 };
 
-use tessera_client::chain::{BlockNumber, ChainError, JobInfo, OpenTask, ProviderInfo, View};
+use codec::Encode;
+use tessera_client::chain::{BlockNumber, ChainError, H256, JobInfo, OpenTask, ProviderInfo, View};
 use tessera_primitives::{
-	JobId, ProgramId, TaskId, Tick, limits::MAX_PAGE, program::ProgramManifest, provider::Adapter,
+	JobId, ProgramId, TaskId, Tick, blake3_hash, job::JobRequest, limits::MAX_PAGE, program::ProgramManifest,
+	provider::Adapter,
 };
 
 use super::pace::Pace;
@@ -33,8 +35,8 @@ pub struct Market {
 	/// Jobs; their requests never change.
 	jobs: HashMap<JobId, Arc<JobInfo>>,
 	programs: HashMap<ProgramId, Arc<ProgramManifest>>,
-	/// How long tasks of a program took here.
-	took: HashMap<ProgramId, Duration>,
+	/// How long tasks took here, by the shape of their job.
+	took: HashMap<H256, Duration>,
 	/// Tasks that the chain refused, and up to which block they are left alone.
 	refused: HashMap<TaskKey, BlockNumber>,
 	/// Where the last look ended, when there was more.
@@ -127,7 +129,7 @@ impl Market {
 			collateral: policy::collateral(job.request.tier, task.price),
 			program: job.request.program,
 			window: looker.pace.time_of(job.request.execution_ticks),
-			estimate: self.took.get(&job.request.program).copied(),
+			estimate: self.took.get(&shape(&job.request)).copied(),
 		}))
 	}
 
@@ -157,14 +159,18 @@ impl Market {
 		Ok(Some(manifest))
 	}
 
-	/// Notes how long a task of a program took.
-	pub fn took(&mut self, program: ProgramId, time: Duration) {
-		self.took.insert(program, time);
+	/// Notes how long a task of a job took.
+	pub fn took(&mut self, job: &JobId, time: Duration) {
+		let Some(job) = self.jobs.get(job) else { return };
+		if self.took.len() >= MAX_JOBS {
+			self.took.clear();
+		}
+		self.took.insert(shape(&job.request), time);
 	}
 
-	/// How long a task of a program takes, if one ran here.
-	pub fn estimate(&self, program: &ProgramId) -> Option<Duration> {
-		self.took.get(program).copied()
+	/// How long a task of a job takes, if one of its like ran here.
+	pub fn estimate(&self, job: &JobId) -> Option<Duration> {
+		self.took.get(&shape(&self.jobs.get(job)?.request)).copied()
 	}
 
 	/// Leaves tasks alone for a while that the chain refused.
@@ -174,10 +180,15 @@ impl Market {
 	}
 }
 
-/// How long the tasks that are held will take, one after another. `terms` are program and ticks from acceptance to
-/// claim of each.
-pub fn queued(market: &Market, pace: &Pace, terms: impl Iterator<Item = (ProgramId, Tick)>) -> Duration {
-	terms.fold(Duration::ZERO, |all, (program, ticks)| {
-		all.saturating_add(policy::expected(market.estimate(&program), pace.time_of(ticks)))
+/// How long the tasks that are held will take, one after another. `held` are job and ticks from acceptance to claim of
+/// each.
+pub fn queued(market: &Market, pace: &Pace, held: impl Iterator<Item = (JobId, Tick)>) -> Duration {
+	held.fold(Duration::ZERO, |all, (job, ticks)| {
+		all.saturating_add(policy::expected(market.estimate(&job), pace.time_of(ticks)))
 	})
+}
+
+/// What tells how long a task takes: jobs of the same program over the same buffers with the same dispatches are alike.
+fn shape(request: &JobRequest) -> H256 {
+	blake3_hash(&(request.program, &request.buffers, &request.dispatches).encode())
 }

@@ -16,8 +16,8 @@ use tessera_primitives::{
 use super::{home::Home, pace::Pace};
 use crate::{
 	adapters::AdapterDescription,
-	journal::Journal,
-	status::{ChainStatus, EndpointStatus, State, Status, TaskStatus, unix_now},
+	journal::{Journal, Stage},
+	status::{ChainStatus, EndpointStatus, MAX_LISTED, State, Status, TaskStatus, unix_now},
 };
 
 /// Keeps the report and writes it.
@@ -65,7 +65,16 @@ impl Reporter {
 	/// What the journal holds now.
 	pub fn shows(&mut self, journal: &Journal) {
 		self.status.totals = journal.totals();
-		let tasks = journal.entries().iter().map(|(key, entry)| TaskStatus {
+		self.status.stages.clear();
+		for entry in journal.entries().values() {
+			*self.status.stages.entry(entry.stage.name().into()).or_default() += 1;
+		}
+		let mut entries: Vec<_> = journal.entries().iter().collect();
+		entries.sort_by_key(|(_, entry)| {
+			let waits = matches!(entry.stage, Stage::Claimed { .. });
+			(entry.stage.is_over(), waits, std::cmp::Reverse(entry.since))
+		});
+		let tasks = entries.into_iter().take(MAX_LISTED).map(|(key, entry)| TaskStatus {
 			job: format!("{:?}", key.job),
 			task: key.task,
 			attempt: key.attempt,

@@ -199,8 +199,8 @@ fn journal_should_be_refused_when_another_process_has_it_open() {
 
 #[test]
 fn stage_should_take_a_place_only_while_it_is_worked_on() {
-	let held: Vec<bool> = stages().iter().map(Stage::is_held).collect();
-	assert_eq!(held, [true, true, true, true, true, false, false, false, false, false, false]);
+	let places: Vec<bool> = stages().iter().map(Stage::takes_place).collect();
+	assert_eq!(places, [true, true, true, false, false, false, false, false, false, false, false]);
 	let over: Vec<bool> = stages().iter().map(Stage::is_over).collect();
 	assert_eq!(over, [false, false, false, false, false, false, false, false, true, true, true]);
 }

@@ -206,22 +206,22 @@ fn no_more_should_be_chosen_than_there_are_places_and_bond() {
 }
 
 #[test]
-fn tasks_of_a_new_program_should_be_taken_two_at_a_time() {
+fn tasks_of_a_new_kind_should_be_taken_two_at_a_time() {
 	let new = || (0..6).map(|n| candidate(n, 100, None)).collect::<Vec<_>>();
 	assert_eq!(chosen(new(), room()).0.len(), 2);
 	assert_eq!(chosen(new(), Room { at_once: 2, ..room() }).0.len(), 4);
-	let busy = Room { queued: Duration::from_secs(26), ..room() };
+	let busy = Room { queued: Duration::from_secs(38), ..room() };
 	assert_eq!(chosen(new(), busy), (vec![], vec![Skip::Busy; 6]));
 }
 
 #[test]
-fn task_should_be_taken_only_when_half_of_its_time_is_enough() {
+fn task_should_be_taken_only_when_three_quarters_of_its_time_are_enough() {
 	let take = |seconds, queued| {
 		let room = Room { queued: Duration::from_secs(queued), ..room() };
 		!chosen(vec![candidate(0, 1, Some(seconds))], room).0.is_empty()
 	};
-	assert!(take(50, 0) && take(10, 40));
-	assert!(!take(51, 0) && !take(10, 41));
+	assert!(take(75, 0) && take(10, 65));
+	assert!(!take(76, 0) && !take(10, 66));
 }
 
 #[test]

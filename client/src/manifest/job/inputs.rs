@@ -235,7 +235,7 @@ fn check_length(doc: &Document, name: &str, bytes: u64, at: Range<usize>) -> Res
 	if bytes == 0 {
 		return Err(doc.error(at, format!("buffer `{name}` is empty"), "a buffer has at least 4 bytes"));
 	}
-	if bytes % 4 != 0 {
+	if !bytes.is_multiple_of(4) {
 		return Err(doc.error(
 			at,
 			format!("buffer `{name}` has {bytes} bytes, not a multiple of 4"),

@@ -101,7 +101,7 @@ impl Conductor<'_> {
 					entry.note = format!("computed twice with different roots, {before:?} at first");
 				}
 				tracing::info!("{key}: computed in {took:.2?}");
-				self.market.took(entry.program, took);
+				self.market.took(&key.job, took);
 				(entry.stage, entry.root, entry.outputs) = (Stage::Computed, Some(root), outputs);
 			}
 			Outcome::Return { reason, note } => {
@@ -114,6 +114,9 @@ impl Conductor<'_> {
 			}
 		}
 		self.journal.put(vec![(key, entry)])?;
+		if self.more_to_take {
+			self.looked_at = None;
+		}
 		Ok(())
 	}
 
