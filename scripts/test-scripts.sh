@@ -112,7 +112,7 @@ sandbox() {
 		exit 0
 	EOF
 	chmod +x "$BOX/stand-in"
-	for name in scripts/setup.sh scripts/check-lock.sh scripts/test-scripts.sh scripts/metadata.sh bin/cargo bin/shellcheck; do
+	for name in scripts/setup.sh scripts/check-lock.sh scripts/check-onchain.sh scripts/test-scripts.sh scripts/metadata.sh bin/cargo bin/shellcheck; do
 		cp -- "$BOX/stand-in" "$BOX/$name"
 	done
 	# The wasm target is there by way of rustup.
@@ -135,8 +135,9 @@ test_script_should_run_all_parts_in_order_when_nothing_fails() {
 	assert "the calls are these" equal "$(<"$BOX/calls")" "setup.sh 
 cargo fmt --all --check
 check-lock.sh 
-shellcheck --external-sources scripts/check-lock.sh scripts/lib.sh scripts/metadata.sh scripts/setup.sh scripts/test-scripts.sh scripts/test.sh .ci/run
+shellcheck --external-sources scripts/check-lock.sh scripts/check-onchain.sh scripts/lib.sh scripts/metadata.sh scripts/setup.sh scripts/test-scripts.sh scripts/test.sh .ci/run
 test-scripts.sh 
+check-onchain.sh 
 cargo clippy --workspace --all-targets --locked -- -D warnings
 cargo build --workspace --all-targets --locked
 metadata.sh --check
@@ -160,7 +161,7 @@ test_script_should_fail_and_go_on_when_a_part_fails() {
 
 test_script_should_fail_when_any_single_call_fails() {
 	local call
-	for call in setup.sh "cargo fmt" check-lock.sh "shellcheck " test-scripts.sh "cargo build" metadata.sh "cargo clippy" \
+	for call in setup.sh "cargo fmt" check-lock.sh check-onchain.sh "shellcheck " test-scripts.sh "cargo build" metadata.sh "cargo clippy" \
 		"runtime-benchmarks" "--doc" "run --workspace"; do
 		sandbox
 		echo "$call" >"$BOX/fail"

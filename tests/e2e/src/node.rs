@@ -70,7 +70,6 @@ impl Node {
 	pub async fn restart(&mut self) -> Result<()> {
 		ensure!(self.node.is_none(), "the node runs");
 		self.node = Some(run(&self.folder, self.port).await?);
-		println!("up {:?}", std::time::SystemTime::now());
 		self.grows().await
 	}
 

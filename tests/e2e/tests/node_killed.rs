@@ -15,7 +15,7 @@ const TASKS: u32 = 8;
 const EVERYBODY: [&str; 3] = ["//Bob", "//Charlie", "//Dave"];
 
 async fn buy(network: &mut Network) -> Result<()> {
-	let toml = JobToml { tasks: TASKS, dispatch: [1, 2000, 1], ..Default::default() };
+	let toml = JobToml { tasks: TASKS, dispatch: [1, 800, 1], ..Default::default() };
 	let folder = JobFolder::write(&network.folder().join("job"), "node", toml)?;
 	let before = network.books(&EVERYBODY).await?;
 	let running = network.person("//Dave").start(&["job", "submit", &folder.job()])?;
@@ -34,7 +34,7 @@ async fn buy(network: &mut Network) -> Result<()> {
 	let job = job.context("it was submitted")?;
 
 	network.node.kill()?;
-	tokio::time::sleep(Duration::from_secs(3)).await;
+	tokio::time::sleep(Duration::from_secs(2)).await;
 	network.node.restart().await?;
 
 	let said = running.end().await?.expect(0)?;

@@ -45,7 +45,7 @@ use orders::Sent;
 
 /// How often the report is written when nothing happens, and at most when much does.
 const REPORT: Duration = Duration::from_secs(1);
-const REPORT_AT_MOST: Duration = Duration::from_millis(200);
+const REPORT_AT_MOST: Duration = Duration::from_millis(20);
 /// Pause before the chain is followed again after an error.
 const FOLLOW_AGAIN: Duration = Duration::from_secs(5);
 /// After how long without a block that is said.
@@ -105,6 +105,8 @@ pub struct Conductor<'a> {
 	probe: JoinSet<()>,
 	probe_after: Instant,
 	reported_at: Option<Instant>,
+	/// Whether something happened since.
+	unreported: bool,
 }
 
 impl<'a> Conductor<'a> {
@@ -150,6 +152,7 @@ impl<'a> Conductor<'a> {
 			probe: JoinSet::new(),
 			probe_after: Instant::now(),
 			reported_at: None,
+			unreported: false,
 		}
 	}
 
@@ -278,14 +281,14 @@ impl<'a> Conductor<'a> {
 					self.saw(batch).await?;
 				},
 				Some(done) = self.work.join_next(), if !self.work.is_empty() => self.finished(done)?,
-				Some(sent) = self.orders.join_next(), if !self.orders.is_empty() => {
-					if let Ok((sent, result)) = sent {
-						self.answered(sent, result)?;
-					}
+				Some(sent) = self.orders.join_next(), if !self.orders.is_empty() => match sent {
+					Ok((sent, result)) => self.answered(sent, result)?,
+					Err(error) => self.lost_track(&error),
 				},
 				Some(key) = self.fetched.1.recv() => self.has_fetched(key)?,
 				Some(_) = self.probe.join_next(), if !self.probe.is_empty() => {},
 				_ = timer.tick() => {},
+				() = sleep(REPORT_AT_MOST), if self.unreported => {},
 			}
 			self.act().await?;
 			self.report();
@@ -340,6 +343,12 @@ impl<'a> Conductor<'a> {
 		Ok(self.journal.remove(&released)?)
 	}
 
+	/// Whether the chain takes orders with this worker's key.
+	fn may_order(&self) -> bool {
+		let provider = self.seen.as_ref().and_then(|seen| seen.provider.as_ref());
+		provider.is_some_and(|provider| provider.worker_key == Some(self.key.worker_key()))
+	}
+
 	/// Lets a GPU that something happened to, and that nothing runs on, show that it is healthy.
 	fn look_after_gpu(&mut self) {
 		let idle = self.working.is_empty() && self.probe.is_empty();
@@ -364,7 +373,8 @@ impl<'a> Conductor<'a> {
 
 	/// Writes the report.
 	fn report(&mut self) {
-		if self.reported_at.is_some_and(|at| at.elapsed() < REPORT_AT_MOST) {
+		self.unreported = self.reported_at.is_some_and(|at| at.elapsed() < REPORT_AT_MOST);
+		if self.unreported {
 			return;
 		}
 		self.reported_at = Some(Instant::now());

@@ -192,3 +192,66 @@ pub fn queued(market: &Market, pace: &Pace, held: impl Iterator<Item = (JobId, T
 fn shape(request: &JobRequest) -> H256 {
 	blake3_hash(&(request.program, &request.buffers, &request.dispatches).encode())
 }
+
+#[cfg(test)]
+mod tests {
+	use super::*;
+	use tessera_primitives::{BlobRef, EndpointInfo};
+
+	fn job(id: u8, dispatch: u32) -> Arc<JobInfo> {
+		let request = JobRequest {
+			program: H256::repeat_byte(1),
+			tier: Default::default(),
+			// Other inputs make no other job, as far as time goes.
+			spec: BlobRef::of(&[id]),
+			source: EndpointInfo { key: [id; 32], addresses: Default::default() },
+			tasks: 1,
+			buffers: vec![4].try_into().unwrap(),
+			dispatches: vec![[dispatch, 1, 1]].try_into().unwrap(),
+			requirements: Default::default(),
+			opening_price: 1,
+			ceiling_price: 1,
+			price_ramp: 0,
+			execution_ticks: 80,
+			lifetime_ticks: 1,
+		};
+		Arc::new(JobInfo {
+			id: H256::repeat_byte(id),
+			tenant: [0; 32].into(),
+			request,
+			submitted_at: 0,
+			open_until: 1,
+			challenge_ticks: 1,
+			closed: None,
+			ended_at: None,
+			counts: Default::default(),
+			escrow: 0,
+			deposit: 0,
+		})
+	}
+
+	fn market() -> Market {
+		let jobs = [job(1, 5), job(2, 5), job(3, 6)];
+		Market { jobs: jobs.into_iter().map(|job| (job.id, job)).collect(), ..Default::default() }
+	}
+
+	#[test]
+	fn estimate_should_hold_for_jobs_of_the_same_kind() {
+		let mut market = market();
+		let estimate = |market: &Market, id| market.estimate(&H256::repeat_byte(id));
+		market.took(&H256::repeat_byte(1), Duration::from_secs(9));
+		assert_eq!(estimate(&market, 1), Some(Duration::from_secs(9)));
+		assert_eq!(estimate(&market, 2), Some(Duration::from_secs(9)));
+		assert_eq!(estimate(&market, 3), None, "another dispatch");
+		assert_eq!(estimate(&market, 4), None, "an unknown job");
+	}
+
+	#[test]
+	fn queue_should_be_as_long_as_its_tasks_take_or_may_take() {
+		let mut market = market();
+		market.took(&H256::repeat_byte(1), Duration::from_secs(9));
+		// 80 ticks of 3 s; three eighths of that when nothing is known.
+		let held = [(H256::repeat_byte(2), 80), (H256::repeat_byte(3), 80)];
+		assert_eq!(queued(&market, &Pace::default(), held.into_iter()), Duration::from_secs(9 + 90));
+	}
+}

@@ -18,6 +18,8 @@ use tessera_primitives::{
 	provider::Ineligible,
 };
 
+use tokio::task::JoinError;
+
 use super::{Conductor, Problem};
 use crate::{
 	daemon::DaemonError,
@@ -78,8 +80,7 @@ impl Conductor<'_> {
 		let Some(provider) = &seen.provider else { return Ok(()) };
 		let window = |tick: u32| tick / seen.clock.heartbeat_window.max(1);
 		let due = provider.last_heartbeat.is_none_or(|last| window(last) < window(seen.clock.tick));
-		let ours = provider.worker_key == Some(self.key.worker_key());
-		if !due || !ours || self.beating || self.beaten_at == Some(block) {
+		if !due || !self.may_order() || self.beating || self.beaten_at == Some(block) {
 			return Ok(());
 		}
 		let order = seen.view.heartbeat_order(&self.me).await?;
@@ -111,6 +112,9 @@ impl Conductor<'_> {
 
 	/// Claims what is computed and hands back what is to be handed back, each in as few orders as possible.
 	pub(super) fn send_due_orders(&mut self) -> Result<(), Problem> {
+		if !self.may_order() {
+			return Ok(());
+		}
 		for kind in [Kind::Claim, Kind::HandBack] {
 			loop {
 				let Some(seen) = &self.seen else { return Ok(()) };
@@ -215,6 +219,13 @@ impl Conductor<'_> {
 				Ok(())
 			}
 		}
+	}
+
+	/// An order's future failed, and nobody knows which: all are free to be made again, which the chain bears.
+	pub(super) fn lost_track(&mut self, error: &JoinError) {
+		tracing::error!("following an order failed: {error}; please report it. All orders are made again");
+		self.in_orders.clear();
+		(self.accepting, self.beating) = (false, false);
 	}
 
 	/// A block holds the order. Which of its tasks went through shows in the block's state; this is about the others.

@@ -22,7 +22,7 @@ impl Conductor<'_> {
 			return Ok(());
 		}
 		let Some(provider) = seen.provider.clone() else { return Ok(()) };
-		let ready = provider.worker_key == Some(self.key.worker_key())
+		let ready = self.may_order()
 			&& provider.availability == Availability::Online
 			&& provider.bond > 0
 			&& !self.shop.gpu.is_suspect();
