@@ -27,6 +27,7 @@ NAMES=("tenant" "provider Bob" "provider Charlie" "validator" "treasury")
 
 QUICK=false
 PICTURE=$PWD/mandelbrot.png
+ARGUMENTS=("$@")
 while (($# > 0)); do
 	case $1 in
 	--quick) QUICK=true ;;
@@ -42,17 +43,18 @@ while (($# > 0)); do
 	esac
 	shift
 done
-leave_sudo "$REPO/scripts/demo.sh"
+leave_sudo "$REPO/scripts/demo.sh" "${ARGUMENTS[@]}"
 
 tessera() {
 	"$BIN/tessera" --url "$URL" --account "$TENANT" --data-dir "$OWN_FOLDER/tenant" "$@"
 }
 
-# totals: what each of ACCOUNTS has in all at the newest final block, in planck, one a line.
+# totals: what each of ACCOUNTS has in all, in planck, as an array. Final blocks count: nobody pays a fee meanwhile.
 totals() {
 	local account
+	TOTALS=()
 	for account in "${ACCOUNTS[@]}"; do
-		tessera --json account balance "$account" | jq -r .total
+		TOTALS+=("$(tessera --json account balance "$account" | jq -er .total)")
 	done
 }
 
@@ -86,7 +88,6 @@ start_worker() {
 	local -a common=(--url "$URL" --data-dir "$folder" --region DE --listen 127.0.0.1:0)
 	"$BIN/tessera-worker" register "${common[@]}" --owner "//$name" --bond "100 TESS"
 	start "worker-$name" "$BIN/tessera-worker" run "${common[@]}"
-	WORKERS+=("$STARTED")
 }
 
 # online COUNT: whether so many providers are online.
@@ -110,10 +111,10 @@ URL=ws://127.0.0.1:$PORT
 start node "$BIN/tessera-node" --dev --base-path "$OWN_FOLDER/node" --no-telemetry --no-mdns --no-prometheus \
 	--rpc-port "$PORT" --listen-addr /ip4/127.0.0.1/tcp/0
 wait_for_port node "$STARTED" "$PORT" 60
-mapfile -t BEFORE < <(totals)
+totals
+BEFORE=("${TOTALS[@]}")
 
 say "Starting two workers, each with an account, a bond and a data folder of its own"
-WORKERS=()
 for name in "${PROVIDERS[@]}"; do
 	start_worker "$name"
 done
@@ -138,6 +139,7 @@ if [[ $QUICK == false ]]; then
 fi
 
 say "Who has what now"
-mapfile -t AFTER < <(totals)
+totals
+AFTER=("${TOTALS[@]}")
 show_books
 say "Ending the network: nothing keeps running"

@@ -191,7 +191,8 @@ fn events(lines: &[String], kind: &str) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn job_should_be_paid_once_and_its_outputs_be_fetched() {
-	let chain = connect(&shared_dev_node().await.url()).await;
+	let node = shared_dev_node().await;
+	let chain = connect(&node.url()).await;
 	let provider = Provider::new(&chain, "life").await;
 	let tenant = Tenant::new(&chain, "life").await;
 	let submit = ["--json", "job", "submit", "--client-id", &tenant.client_id, "--fetch", "out"];
@@ -281,7 +282,8 @@ async fn job_should_be_paid_once_and_its_outputs_be_fetched() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fetching_should_tell_lies_from_silence() {
-	let chain = connect(&shared_dev_node().await.url()).await;
+	let node = shared_dev_node().await;
+	let chain = connect(&node.url()).await;
 	let provider = Provider::new(&chain, "lies").await;
 	let tenant = Tenant::new(&chain, "lies").await;
 	tenant.submit_detached();
@@ -308,7 +310,8 @@ async fn fetching_should_tell_lies_from_silence() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn interrupted_command_should_say_how_to_go_on() {
-	let chain = connect(&shared_dev_node().await.url()).await;
+	let node = shared_dev_node().await;
+	let chain = connect(&node.url()).await;
 	let tenant = Tenant::new(&chain, "interrupted").await;
 	let submit = ["job", "submit", "--client-id", &tenant.client_id];
 	let running = tenant.start(&submit);
@@ -375,7 +378,8 @@ async fn watching_should_survive_a_restart_of_the_node() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn job_should_be_refused_before_anything_is_paid_when_the_chain_would_refuse_it() {
-	let chain = connect(&shared_dev_node().await.url()).await;
+	let node = shared_dev_node().await;
+	let chain = connect(&node.url()).await;
 	let tenant = Tenant::new(&chain, "refused").await;
 	tenant.run(&["program", "register"]).success();
 	let before = tenant.total();
