@@ -367,8 +367,9 @@ async fn watching_should_survive_a_restart_of_the_node() {
 	let tenant = Tenant::new(&chain, "restart").await;
 	let running = tenant.start(&["job", "submit", "--client-id", &tenant.client_id]);
 	running.err_line("4 open");
+	// Whether the command says that the connection is lost depends on what it was waiting for: a call that is under
+	// way is repeated without a word.
 	node.stop().await.expect("it stops");
-	running.err_line("connection to the node is lost");
 	let _node = DevNode::start(options).await.expect("it starts again");
 	let id = format!("{:?}", tenant.job);
 	tenant.run(&["job", "cancel", &id]).success();
